@@ -1,0 +1,351 @@
+//! What happened. Events of a room are records of the log, in one order; ephemeral ones never get there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::ids::{EventId, MessageId, RoomId, Seq, UserId};
+use crate::time::Timestamp;
+
+/// One change of a room (or of a user's inbox), as it is appended to the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// A second record with this id is a copy.
+    pub id: EventId,
+    /// The room, or the inbox, whose order it belongs to: the record's key.
+    pub room: RoomId,
+    /// Who did it.
+    pub actor: Actor,
+    /// What.
+    pub kind: Kind,
+}
+
+/// A user as others see them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Actor {
+    /// The id.
+    pub id: UserId,
+    /// The display name; the id where none is known.
+    pub name: Arc<str>,
+    /// A URL, never fetched by the server.
+    pub avatar: Option<Arc<str>>,
+}
+
+/// The kinds of event this version knows, and the ones it does not.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A message. Its id is the event's.
+    MessageSent(Message),
+    /// New content for a message.
+    MessageEdited {
+        /// Which.
+        message: MessageId,
+        /// The new content.
+        content: String,
+    },
+    /// A message was taken back.
+    MessageDeleted {
+        /// Which.
+        message: MessageId,
+    },
+    /// The room's first event.
+    RoomCreated {
+        /// The room as made.
+        room: Room,
+        /// Its first members, 100 at most; the store has them all.
+        members: Vec<Member>,
+    },
+    /// A user became a member.
+    MemberJoined {
+        /// Who, with their role.
+        member: Member,
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// A user is no member any more.
+    MemberLeft {
+        /// Who left or was removed.
+        user: UserId,
+        /// Their display name.
+        name: Arc<str>,
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// In a user's inbox: they are now a member of `room`.
+    RoomAdded {
+        /// The room.
+        room: Room,
+    },
+    /// In a user's inbox: they are no member of `room` any more.
+    RoomRemoved {
+        /// The room.
+        room: RoomId,
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// A kind that a newer version made: forwarded as it is, never dropped.
+    Other {
+        /// Its number in `proto`.
+        kind: u32,
+        /// Its body, untouched.
+        body: Bytes,
+    },
+}
+
+impl Kind {
+    /// The membership version of the event's own room that this event brings.
+    pub fn version(&self) -> Option<u64> {
+        match self {
+            Self::RoomCreated { room, .. } => Some(room.version),
+            Self::MemberJoined { version, .. } | Self::MemberLeft { version, .. } => Some(*version),
+            _ => None,
+        }
+    }
+}
+
+/// A message's own fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Verbatim.
+    pub content: String,
+    /// What it is.
+    pub kind: MessageType,
+    /// The quoted message.
+    pub reply_to: Option<Quote>,
+    /// A JSON object, stored and returned as it is.
+    pub metadata: Option<String>,
+    /// The sender's own id for it.
+    pub temp_id: Option<String>,
+}
+
+/// A quoted message. Where only the id is known the rest is absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Which.
+    pub message: MessageId,
+    /// Its content when it was quoted.
+    pub content: Option<String>,
+    /// Who wrote it.
+    pub sender: Option<UserId>,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageType {
+    /// Plain text.
+    Text,
+    /// A picture.
+    Image,
+    /// Any file.
+    File,
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// A voice note.
+    Voice,
+    /// Made by the server alone.
+    System,
+}
+
+impl MessageType {
+    /// Every type with its name on the wire.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Text, "text"),
+        (Self::Image, "image"),
+        (Self::File, "file"),
+        (Self::Audio, "audio"),
+        (Self::Video, "video"),
+        (Self::Voice, "voice"),
+        (Self::System, "system"),
+    ];
+
+    /// The name on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::File => "file",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Voice => "voice",
+            Self::System => "system",
+        }
+    }
+
+    /// Reads a name. `None` where no type has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find_map(|(kind, name)| (name == text).then_some(kind))
+    }
+}
+
+/// What a room is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoomKind {
+    /// Two users.
+    Direct,
+    /// Members by row.
+    Group,
+    /// Public; being in it is a lease, not a row.
+    Channel,
+}
+
+impl RoomKind {
+    /// The name on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Group => "group",
+            Self::Channel => "channel",
+        }
+    }
+
+    /// Reads a name. `None` where no kind has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Direct, Self::Group, Self::Channel].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The id.
+    pub id: RoomId,
+    /// What it is.
+    pub kind: RoomKind,
+    /// `None` for direct rooms.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// A URL.
+    pub avatar: Option<String>,
+    /// Joined by addition only.
+    pub private: bool,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When, by the store's clock.
+    pub created_at: Timestamp,
+    /// Rises with every change of membership or settings, from 1.
+    pub version: u64,
+    /// Members who have not left.
+    pub member_count: u32,
+}
+
+/// A user in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: Actor,
+    /// As what.
+    pub role: Role,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
+/// What a member may do; see [`crate::membership`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Adds and removes members, changes settings, deletes the room.
+    Admin,
+    /// Adds and removes members, deletes others' messages.
+    Moderator,
+    /// Sends and reads.
+    Member,
+    /// Was a member: reads up to the leaving.
+    Left,
+}
+
+impl Role {
+    /// The name on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Moderator => "moderator",
+            Self::Member => "member",
+            Self::Left => "left",
+        }
+    }
+
+    /// Reads a name. `None` where no role has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Admin, Self::Moderator, Self::Member, Self::Left].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// An event on its way to devices, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// The seq of the room's event before this one; `None`: unknown, verify.
+    pub prev: Option<Seq>,
+    /// Its place.
+    pub seq: Seq,
+    /// The log's time.
+    pub time: Timestamp,
+    /// What happened.
+    pub event: Arc<Event>,
+}
+
+/// What is told and forgotten: never in the log, lost when the bus drops it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ephemeral {
+    /// A user types, or stopped.
+    Typing {
+        /// Who.
+        user: Actor,
+        /// True while typing.
+        active: bool,
+    },
+    /// A user's presence changed.
+    Presence {
+        /// Who.
+        user: UserId,
+        /// To what.
+        status: Status,
+        /// When: also how copies through several shared rooms are told apart.
+        at: Timestamp,
+    },
+    /// A user entered a channel.
+    Entered {
+        /// Who.
+        user: Actor,
+        /// Live users in it now.
+        count: u32,
+    },
+    /// A user's last socket left a channel.
+    Exited {
+        /// Who.
+        user: Actor,
+        /// Live users in it now.
+        count: u32,
+    },
+}
+
+/// A user's presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// At least one socket.
+    Online,
+    /// None.
+    Offline,
+    /// Online, by their own word away.
+    Away,
+    /// Online, by their own word busy.
+    Busy,
+}
+
+impl Status {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Away => "away",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// Reads a name. `None` where no status has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Online, Self::Offline, Self::Away, Self::Busy].into_iter().find(|status| status.as_str() == text)
+    }
+}

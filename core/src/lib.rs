@@ -1,0 +1,16 @@
+//! What Parlor knows about chat, and what it asks of the world: ids, commands, events, rules, and the ports with their
+//! contract suites. Nothing here does I/O.
+//!
+//! The tree is the data flow: a client's packet becomes a [`command::Command`]; an accepted one becomes an
+//! [`event::Event`] in the [`ports::log::Log`]; consumers move it into the [`ports::store::Store`] and the
+//! [`ports::fanout::Fanout`] with [`consume`].
+
+pub mod command;
+pub mod consume;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod membership;
+pub mod partition;
+pub mod ports;
+pub mod time;

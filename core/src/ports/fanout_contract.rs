@@ -1,0 +1,1 @@
+//! The contract of [`super::fanout`]: runs unchanged on every implementation.

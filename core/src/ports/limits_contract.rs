@@ -1,0 +1,1 @@
+//! The contract of [`super::limits`]: runs unchanged on every implementation.

@@ -1,0 +1,1 @@
+//! The contract of [`super::log`]: runs unchanged on every implementation.

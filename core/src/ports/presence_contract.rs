@@ -1,0 +1,1 @@
+//! The contract of [`super::presence`]: runs unchanged on every implementation.

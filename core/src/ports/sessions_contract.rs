@@ -1,0 +1,1 @@
+//! The contract of [`super::sessions`]: runs unchanged on every implementation.

@@ -1,0 +1,1 @@
+//! The contract of [`super::store`]: runs unchanged on every implementation.

@@ -1,0 +1,205 @@
+//! Events and their wire form.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parlor_core::event::{Actor, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind};
+use parlor_core::ids::{EventId, MessageId, RoomId, UserId};
+use parlor_core::ports::log::Malformed;
+use parlor_core::time::Timestamp;
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::wire;
+
+pub(crate) fn to_wire(event: &Event) -> wire::Event {
+    let (kind, body) = match &event.kind {
+        Kind::MessageSent(message) => (wire::Kind::MessageSent, message_to(message).encode_to_vec()),
+        Kind::MessageEdited { message, content } => (
+            wire::Kind::MessageEdited,
+            wire::MessageEdited { message: id_to(message.0), content: content.clone() }.encode_to_vec(),
+        ),
+        Kind::MessageDeleted { message } => {
+            (wire::Kind::MessageDeleted, wire::MessageDeleted { message: id_to(message.0) }.encode_to_vec())
+        }
+        Kind::RoomCreated { room, members } => {
+            let members = members.iter().map(member_to).collect();
+            (wire::Kind::RoomCreated, wire::RoomCreated { room: Some(room_to(room)), members }.encode_to_vec())
+        }
+        Kind::MemberJoined { member, version } => (
+            wire::Kind::MemberJoined,
+            wire::MemberJoined { member: Some(member_to(member)), version: *version }.encode_to_vec(),
+        ),
+        Kind::MemberLeft { user, name, version } => (
+            wire::Kind::MemberLeft,
+            wire::MemberLeft { user: user.as_str().to_owned(), name: name.to_string(), version: *version }
+                .encode_to_vec(),
+        ),
+        Kind::RoomAdded { room } => (wire::Kind::RoomAdded, room_to(room).encode_to_vec()),
+        Kind::RoomRemoved { room, version } => (
+            wire::Kind::RoomRemoved,
+            wire::RoomRemoved { room: room.as_str().to_owned(), version: *version }.encode_to_vec(),
+        ),
+        Kind::Other { kind, body } => return envelope(event, kind.cast_signed(), body.clone()),
+    };
+    envelope(event, kind.into(), body.into())
+}
+
+fn envelope(event: &Event, kind: i32, body: Bytes) -> wire::Event {
+    wire::Event {
+        id: id_to(event.id.0),
+        room: event.room.as_str().to_owned(),
+        actor: Some(actor_to(&event.actor)),
+        kind,
+        body,
+    }
+}
+
+pub(crate) fn from_wire(event: wire::Event) -> Result<Event, Malformed> {
+    let kind = match wire::Kind::try_from(event.kind) {
+        Ok(wire::Kind::MessageSent) => Kind::MessageSent(message_from(body(&event.body)?)?),
+        Ok(wire::Kind::MessageEdited) => {
+            let edited: wire::MessageEdited = body(&event.body)?;
+            Kind::MessageEdited { message: MessageId(id_from(&edited.message)?), content: edited.content }
+        }
+        Ok(wire::Kind::MessageDeleted) => {
+            let deleted: wire::MessageDeleted = body(&event.body)?;
+            Kind::MessageDeleted { message: MessageId(id_from(&deleted.message)?) }
+        }
+        Ok(wire::Kind::RoomCreated) => {
+            let created: wire::RoomCreated = body(&event.body)?;
+            let members = created.members.into_iter().map(member_from).collect::<Result<_, _>>()?;
+            Kind::RoomCreated { room: room_from(present(created.room, "room")?)?, members }
+        }
+        Ok(wire::Kind::MemberJoined) => {
+            let joined: wire::MemberJoined = body(&event.body)?;
+            let member = member_from(present(joined.member, "member")?)?;
+            Kind::MemberJoined { member, version: joined.version }
+        }
+        Ok(wire::Kind::MemberLeft) => {
+            let left: wire::MemberLeft = body(&event.body)?;
+            Kind::MemberLeft { user: UserId::trusted(left.user), name: left.name.into(), version: left.version }
+        }
+        Ok(wire::Kind::RoomAdded) => Kind::RoomAdded { room: room_from(body(&event.body)?)? },
+        Ok(wire::Kind::RoomRemoved) => {
+            let removed: wire::RoomRemoved = body(&event.body)?;
+            Kind::RoomRemoved { room: RoomId::trusted(removed.room), version: removed.version }
+        }
+        Ok(wire::Kind::Unspecified) => return Err(Malformed("an event without a kind".into())),
+        Err(_) => Kind::Other { kind: event.kind.cast_unsigned(), body: event.body },
+    };
+    Ok(Event {
+        id: EventId(id_from(&event.id)?),
+        room: RoomId::trusted(event.room),
+        actor: actor_from(event.actor)?,
+        kind,
+    })
+}
+
+fn body<M: prost::Message + Default>(bytes: &Bytes) -> Result<M, Malformed> {
+    M::decode(bytes.as_ref()).map_err(|error| Malformed(error.to_string()))
+}
+
+fn present<T>(field: Option<T>, name: &str) -> Result<T, Malformed> {
+    field.ok_or_else(|| Malformed(format!("{name} is missing")))
+}
+
+fn id_to(id: Uuid) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}
+
+fn id_from(bytes: &[u8]) -> Result<Uuid, Malformed> {
+    Uuid::from_slice(bytes).map_err(|_| Malformed(format!("an id of {} bytes, not 16", bytes.len())))
+}
+
+pub(crate) fn actor_to(actor: &Actor) -> wire::Actor {
+    wire::Actor {
+        id: actor.id.as_str().to_owned(),
+        name: actor.name.to_string(),
+        avatar: actor.avatar.as_deref().map(str::to_owned),
+    }
+}
+
+pub(crate) fn actor_from(actor: Option<wire::Actor>) -> Result<Actor, Malformed> {
+    let actor = present(actor, "actor")?;
+    Ok(Actor { id: UserId::trusted(actor.id), name: actor.name.into(), avatar: actor.avatar.map(Arc::from) })
+}
+
+fn message_to(message: &Message) -> wire::Message {
+    wire::Message {
+        content: message.content.clone(),
+        r#type: message.kind.as_str().to_owned(),
+        reply_to: message.reply_to.as_ref().map(|quote| wire::Quote {
+            message: id_to(quote.message.0),
+            content: quote.content.clone(),
+            sender: quote.sender.as_ref().map(|id| id.as_str().to_owned()),
+        }),
+        metadata: message.metadata.clone(),
+        temp_id: message.temp_id.clone(),
+    }
+}
+
+fn message_from(message: wire::Message) -> Result<Message, Malformed> {
+    let reply_to = match message.reply_to {
+        None => None,
+        Some(quote) => Some(Quote {
+            message: MessageId(id_from(&quote.message)?),
+            content: quote.content,
+            sender: quote.sender.map(UserId::trusted),
+        }),
+    };
+    Ok(Message {
+        content: message.content,
+        // A type that a newer version made is still a message that can be read.
+        kind: MessageType::parse(&message.r#type).unwrap_or(MessageType::Text),
+        reply_to,
+        metadata: message.metadata,
+        temp_id: message.temp_id,
+    })
+}
+
+fn room_to(room: &Room) -> wire::Room {
+    wire::Room {
+        id: room.id.as_str().to_owned(),
+        kind: room.kind.as_str().to_owned(),
+        name: room.name.clone(),
+        description: room.description.clone(),
+        avatar: room.avatar.clone(),
+        private: room.private,
+        created_by: room.created_by.as_str().to_owned(),
+        created_at: room.created_at.0,
+        version: room.version,
+        member_count: room.member_count,
+    }
+}
+
+fn room_from(room: wire::Room) -> Result<Room, Malformed> {
+    Ok(Room {
+        kind: RoomKind::parse(&room.kind).ok_or_else(|| Malformed(format!("unknown room kind {:?}", room.kind)))?,
+        id: RoomId::trusted(room.id),
+        name: room.name,
+        description: room.description,
+        avatar: room.avatar,
+        private: room.private,
+        created_by: UserId::trusted(room.created_by),
+        created_at: Timestamp(room.created_at),
+        version: room.version,
+        member_count: room.member_count,
+    })
+}
+
+fn member_to(member: &Member) -> wire::Member {
+    wire::Member {
+        user: Some(actor_to(&member.user)),
+        role: member.role.as_str().to_owned(),
+        joined_at: member.joined_at.0,
+    }
+}
+
+fn member_from(member: wire::Member) -> Result<Member, Malformed> {
+    Ok(Member {
+        role: Role::parse(&member.role).ok_or_else(|| Malformed(format!("unknown role {:?}", member.role)))?,
+        user: actor_from(member.user)?,
+        joined_at: Timestamp(member.joined_at),
+    })
+}

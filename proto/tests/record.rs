@@ -1,0 +1,120 @@
+//! What is in the log stays readable, and what a newer version put there stays whole.
+
+use bytes::Bytes;
+use parlor_core::event::{
+    Actor, Ephemeral, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind, Status,
+};
+use parlor_core::ids::{EventId, MessageId, RoomId, UserId};
+use parlor_core::time::Timestamp;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+fn actor() -> Actor {
+    Actor { id: UserId::trusted("u1"), name: "User 1".into(), avatar: Some("https://example.org/a.png".into()) }
+}
+
+fn event(kind: Kind) -> Event {
+    Event { id: EventId(Uuid::from_u128(7)), room: RoomId::trusted("room-1"), actor: actor(), kind }
+}
+
+fn room() -> Room {
+    Room {
+        id: RoomId::trusted("group_1"),
+        kind: RoomKind::Group,
+        name: Some("Team".into()),
+        description: None,
+        avatar: None,
+        private: true,
+        created_by: UserId::trusted("u1"),
+        created_at: Timestamp(5),
+        version: 3,
+        member_count: 2,
+    }
+}
+
+fn every_kind() -> Vec<Kind> {
+    let id = MessageId(Uuid::from_u128(9));
+    let member = Member { user: actor(), role: Role::Moderator, joined_at: Timestamp(6) };
+    let quote = Quote { message: id, content: Some("why".into()), sender: Some(UserId::trusted("u2")) };
+    vec![
+        Kind::MessageSent(Message {
+            content: "hello 👋 \u{202e}".into(),
+            kind: MessageType::Voice,
+            reply_to: Some(quote),
+            metadata: Some(r#"{"a": 1}"#.into()),
+            temp_id: Some("temp_1".into()),
+        }),
+        Kind::MessageEdited { message: id, content: "new".into() },
+        Kind::MessageDeleted { message: id },
+        Kind::RoomCreated { room: room(), members: vec![member.clone()] },
+        Kind::MemberJoined { member, version: 4 },
+        Kind::MemberLeft { user: UserId::trusted("u2"), name: "User 2".into(), version: 5 },
+        Kind::RoomAdded { room: room() },
+        Kind::RoomRemoved { room: RoomId::trusted("group_1"), version: 6 },
+        Kind::Other { kind: 4_000, body: Bytes::from_static(b"\x01\x02") },
+    ]
+}
+
+#[test]
+fn every_kind_survives_a_round_trip() {
+    for kind in every_kind() {
+        let event = event(kind);
+        assert_eq!(parlor_proto::decode(&parlor_proto::encode(&event)), Ok(event));
+    }
+}
+
+#[test]
+fn an_unknown_kind_encodes_to_the_same_bytes_again() {
+    let bytes = parlor_proto::encode(&event(Kind::Other { kind: 99, body: Bytes::from_static(b"later") }));
+    let decoded = parlor_proto::decode(&bytes).expect("an unknown kind is no error");
+    assert_eq!(parlor_proto::encode(&decoded), bytes);
+}
+
+/// These bytes are in logs out there: a change that breaks this test breaks them.
+#[test]
+fn a_message_record_keeps_its_golden_bytes() {
+    let message =
+        Message { content: "hi".into(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None };
+    let bytes = parlor_proto::encode(&event(Kind::MessageSent(message)));
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        concat!(
+            "0a1000000000000000000000000000000007",                   // id
+            "1206726f6f6d2d31",                                       // room
+            "1a270a0275311206557365722031",                           // actor: id, name
+            "1a1968747470733a2f2f6578616d706c652e6f72672f612e706e67", // actor: avatar
+            "2001",                                                   // kind
+            "2a0a0a02686912047465787",                                // body: content, type
+            "4",
+        )
+    );
+}
+
+#[test]
+fn ephemeral_news_survives_a_round_trip() {
+    let all = [
+        Ephemeral::Typing { user: actor(), active: true },
+        Ephemeral::Presence { user: UserId::trusted("u1"), status: Status::Away, at: Timestamp(8) },
+        Ephemeral::Entered { user: actor(), count: 3 },
+        Ephemeral::Exited { user: actor(), count: 2 },
+    ];
+    for news in all {
+        assert_eq!(parlor_proto::decode_ephemeral(&parlor_proto::encode_ephemeral(&news)), Ok(news));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        let _ = parlor_proto::decode(&bytes);
+        let _ = parlor_proto::decode_ephemeral(&bytes);
+    }
+
+    #[test]
+    fn any_content_survives_a_round_trip(content in ".*", temp_id in proptest::option::of(".*")) {
+        let kind = MessageType::Text;
+        let event = event(Kind::MessageSent(Message { content, kind, reply_to: None, metadata: None, temp_id }));
+        prop_assert_eq!(parlor_proto::decode(&parlor_proto::encode(&event)), Ok(event));
+    }
+}
