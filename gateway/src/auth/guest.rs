@@ -1,0 +1,73 @@
+//! Guests, and the private id that every session has.
+//!
+//! A private id is `<lineage>.<random>`. The lineage is inherited from any id that the client presents on CONNECT, so
+//! that a resend after a reconnect, and a guest's identity, survive the connection; a page that was loaded anew
+//! presents none. The whole id is new each time: presenting it back unchanged would tell a stock client that its
+//! session was recovered.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlor_core::event::Actor;
+use parlor_core::ids::UserId;
+use sha2::Digest;
+
+use super::Identity;
+
+const LINEAGE_CHARS: usize = 22;
+const NAME_CHARS: usize = 64;
+
+/// The lineage of a presented private id, or a new one.
+pub(crate) fn lineage(presented: Option<&str>) -> Box<str> {
+    let inherited = presented.and_then(|id| id.split('.').next()).filter(|lineage| {
+        lineage.len() == LINEAGE_CHARS
+            && lineage.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    });
+    inherited.map_or_else(|| random().into(), Box::from)
+}
+
+/// A new private id of a lineage.
+pub(crate) fn private_id(lineage: &str) -> String {
+    format!("{lineage}.{}", random())
+}
+
+fn random() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
+}
+
+/// The guest of a lineage. The id is a hash of it, for the lineage is the guest's credential and is told to no one.
+pub(crate) fn guest(lineage: &str, name: Option<&str>) -> Identity {
+    let hash = sha2::Sha256::digest(lineage.as_bytes());
+    let id = format!("guest-{}", URL_SAFE_NO_PAD.encode(&hash[..9]).replace('_', "."));
+    let given: Option<String> = name.map(|name| {
+        let clean = name.trim().chars().filter(|char| !char.is_control());
+        clean.take(NAME_CHARS).collect()
+    });
+    let name = given.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("Guest {}", &id[6..10]));
+    Identity { user: Actor { id: UserId::trusted(id), name: Arc::from(name), avatar: None }, expires: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lineage_is_inherited_and_the_id_is_new_each_time() {
+        let first = lineage(None);
+        let id = private_id(&first);
+        assert_eq!(lineage(Some(&id)), first);
+        assert_ne!(private_id(&first), id);
+        assert_ne!(lineage(Some("forged")), "forged".into());
+        assert_ne!(lineage(None), first);
+    }
+
+    #[test]
+    fn a_guest_who_reconnects_is_the_same_and_does_not_give_the_lineage_away() {
+        let lineage = lineage(None);
+        let guest_1 = guest(&lineage, Some(" Ann\u{7} "));
+        assert_eq!(&*guest_1.user.name, "Ann");
+        assert_eq!(guest_1.user.id, guest(&lineage, None).user.id);
+        assert!(!guest_1.user.id.as_str().contains(&*lineage));
+    }
+}

@@ -1,0 +1,10 @@
+//! Who a socket is: a verified token, or a guest where guests are let in.
+
+mod expiry;
+mod guest;
+mod token;
+
+pub(crate) use expiry::expire;
+pub(crate) use guest::{guest, lineage, private_id};
+pub(crate) use token::Tokens;
+pub use token::{Claims, Identity, mint};

@@ -1,0 +1,206 @@
+//! One socket as the hub and the commands see it.
+
+use std::collections::{HashMap, HashSet};
+
+use parking_lot::Mutex;
+use parlor_core::event::{Actor, Delivery, Ephemeral};
+use parlor_core::ids::{RoomId, UserId};
+use parlor_core::time::Timestamp;
+use parlor_socketio::{Frame, Socket};
+
+use crate::auth::Identity;
+use crate::vocabularies::{News, Outgoing, Vocabulary};
+
+/// Room events remembered for a socket whose vocabulary is not known yet.
+const UNDECIDED_EVENTS: usize = 256;
+/// Presence changes remembered, to tell copies through several shared rooms apart.
+const TOLD: usize = 64;
+
+/// A socket, who it is, how it speaks and where it is.
+pub(crate) struct Client {
+    pub(crate) socket: Socket,
+    /// The first part of its private id.
+    pub(crate) lineage: Box<str>,
+    state: Mutex<State>,
+}
+
+struct State {
+    identity: Option<Identity>,
+    /// The token's expiry was told.
+    warned: bool,
+    vocabulary: Vocabulary,
+    /// What was sent while the vocabulary was a guess; `None` once it is known.
+    undecided: Option<Vec<Delivery>>,
+    rooms: HashSet<RoomId>,
+    typing: HashMap<RoomId, crate::commands::Typing>,
+    told: Vec<(UserId, Timestamp)>,
+    /// The CONNECT of its user is through: rooms are entered, presence is told.
+    closed: bool,
+}
+
+impl Client {
+    pub(crate) fn new(socket: Socket, lineage: Box<str>, vocabulary: Vocabulary, decided: bool) -> Self {
+        let state = State {
+            identity: None,
+            warned: false,
+            vocabulary,
+            undecided: (!decided).then(Vec::new),
+            rooms: HashSet::new(),
+            typing: HashMap::new(),
+            told: Vec::new(),
+            closed: false,
+        };
+        Self { socket, lineage, state: Mutex::new(state) }
+    }
+
+    /// Who it is. `None`: nobody yet.
+    pub(crate) fn user(&self) -> Option<Actor> {
+        self.state.lock().identity.as_ref().map(|identity| identity.user.clone())
+    }
+
+    pub(crate) fn is(&self, user: &UserId) -> bool {
+        self.state.lock().identity.as_ref().is_some_and(|identity| identity.user.id == *user)
+    }
+
+    /// Takes an identity on. False: it is another user's; a socket stays who it is.
+    pub(crate) fn identify(&self, identity: Identity) -> bool {
+        let mut state = self.state.lock();
+        if state.identity.as_ref().is_some_and(|current| current.user.id != identity.user.id) {
+            return false;
+        }
+        state.identity = Some(identity);
+        state.warned = false;
+        true
+    }
+
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        self.state.lock().identity.as_ref().and_then(|identity| identity.expires)
+    }
+
+    /// True once per identity: the expiry has not been told before.
+    pub(crate) fn expiry_told(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().warned, true)
+    }
+
+    pub(crate) fn vocabulary(&self) -> Vocabulary {
+        self.state.lock().vocabulary
+    }
+
+    /// Decides the vocabulary, once. If it is not the one that was guessed, what was sent goes out again.
+    pub(crate) fn decide(&self, vocabulary: Vocabulary) {
+        let again = {
+            let mut state = self.state.lock();
+            let Some(sent) = state.undecided.take() else { return };
+            if state.vocabulary == vocabulary {
+                return;
+            }
+            state.vocabulary = vocabulary;
+            sent
+        };
+        for delivery in &again {
+            self.tell(&News::Delivery(delivery));
+        }
+    }
+
+    /// Whether its vocabulary is still a guess.
+    pub(crate) fn undecided(&self) -> bool {
+        self.state.lock().undecided.is_some()
+    }
+
+    /// Takes note that a delivery goes out, and says in which vocabulary.
+    pub(crate) fn deliver_as(&self, delivery: &Delivery) -> Vocabulary {
+        let mut state = self.state.lock();
+        if let Some(sent) = &mut state.undecided
+            && sent.len() < UNDECIDED_EVENTS
+        {
+            sent.push(delivery.clone());
+        }
+        state.vocabulary
+    }
+
+    /// The vocabulary for ephemeral news of a room; `None`: not for this client, or it was told before.
+    pub(crate) fn ephemeral_as(&self, news: &Ephemeral) -> Option<Vocabulary> {
+        let mut state = self.state.lock();
+        let own = |user: &UserId| state.identity.as_ref().is_some_and(|identity| identity.user.id == *user);
+        match news {
+            Ephemeral::Typing { user, .. } | Ephemeral::Exited { user, .. } if own(&user.id) => return None,
+            Ephemeral::Presence { user, at, .. } => {
+                if own(user) {
+                    return None;
+                }
+                match state.told.iter_mut().find(|(told, _)| told == user) {
+                    Some((_, last)) if *last >= *at => return None,
+                    Some((_, last)) => *last = *at,
+                    None => {
+                        if state.told.len() >= TOLD {
+                            state.told.remove(0);
+                        }
+                        state.told.push((user.clone(), *at));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Some(state.vocabulary)
+    }
+
+    /// Tells this socket alone, in its vocabulary.
+    pub(crate) fn tell(&self, news: &News<'_>) {
+        self.send(self.vocabulary().render(news));
+    }
+
+    /// Tells this socket alone; while its vocabulary is a guess, in every enabled one. For connection events.
+    pub(crate) fn tell_all(&self, news: &News<'_>) {
+        if self.undecided() {
+            for vocabulary in Vocabulary::ALL {
+                self.send(vocabulary.render(news));
+            }
+        } else {
+            self.tell(news);
+        }
+    }
+
+    pub(crate) fn send(&self, events: impl IntoIterator<Item = Outgoing>) {
+        for event in events {
+            // A closed socket's session ends by itself.
+            let _ = self.socket.emit(&Frame::event_raw("/", event.name, &event.body));
+        }
+    }
+
+    /// Notes that it is in a room. False: it is closed, or was in it already.
+    pub(crate) fn entered(&self, room: &RoomId) -> bool {
+        let mut state = self.state.lock();
+        !state.closed && state.rooms.insert(room.clone())
+    }
+
+    pub(crate) fn left(&self, room: &RoomId) -> bool {
+        self.state.lock().rooms.remove(room)
+    }
+
+    pub(crate) fn is_in(&self, room: &RoomId) -> bool {
+        self.state.lock().rooms.contains(room)
+    }
+
+    pub(crate) fn room_count(&self) -> usize {
+        self.state.lock().rooms.len()
+    }
+
+    /// The rooms it is in, its inbox included.
+    pub(crate) fn rooms(&self) -> Vec<RoomId> {
+        self.state.lock().rooms.iter().cloned().collect()
+    }
+
+    /// The socket is gone: it enters no room any more. Returns those it was in.
+    pub(crate) fn close(&self) -> Vec<RoomId> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.rooms.drain().collect()
+    }
+
+    pub(crate) fn with_typing<T>(
+        &self,
+        act: impl FnOnce(&mut HashMap<RoomId, crate::commands::Typing>) -> T,
+    ) -> T {
+        act(&mut self.state.lock().typing)
+    }
+}

@@ -1,0 +1,173 @@
+//! Enter a room: membership in a group, live presence in a channel, the pair's room for a direct id.
+
+use std::sync::Arc;
+
+use parlor_core::error::{ChatError, Code};
+use parlor_core::event::{Actor, Ephemeral, Role, Room, RoomKind, Status};
+use parlor_core::ids::RoomId;
+use parlor_core::membership::Change;
+use parlor_core::ports::store::Membership;
+use parlor_core::time::Timestamp;
+
+use super::{Reply, append};
+use crate::Shared;
+use crate::client::Client;
+use crate::hub::{self, From};
+use crate::memberships::Standing;
+use crate::vocabularies::Answer;
+
+pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: RoomId, reply: Reply) {
+    match join(shared, client, user, &room).await {
+        Ok((room, live)) => reply.ok(&Answer::Joined { room: &room, live }),
+        Err(error) => reply.refuse(&error),
+    }
+}
+
+async fn join(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    user: &Actor,
+    id: &RoomId,
+) -> Result<(Arc<Room>, Option<u32>), ChatError> {
+    shared.limiter.pass(&user.id, "join", shared.config.limits.join).await?;
+    if !client.is_in(id) && client.room_count() >= shared.config.rooms.per_socket {
+        return Err(ChatError::new(Code::RoomFull, "this connection is in as many rooms as it may be"));
+    }
+    let version = shared.ports.fanout.version(id).await.ok().flatten();
+    let standing = match shared.memberships.standing(id, &user.id, version).await? {
+        Some(standing) => standing,
+        None => match direct(shared, client, user, id).await? {
+            Some(standing) => standing,
+            None if shared.config.rooms.create_on_join && !reserved(id) => {
+                channel(shared, user, id).await?
+            }
+            None => return Err(ChatError::not_found("room")),
+        },
+    };
+    match standing.room.kind {
+        RoomKind::Channel => {
+            hub::enter(shared, client, id, From::Now).await?;
+            Ok((standing.room, enter_channel(shared, user, id).await))
+        }
+        RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {
+            hub::enter(shared, client, id, From::Now).await?;
+            Ok((standing.room, None))
+        }
+        RoomKind::Group => {
+            let limit = shared.config.rooms.member_limit;
+            let decision = append::decide(shared, id, &Change::Join { user: user.clone(), limit }).await?;
+            let role = decision.members.first().map_or(Role::Member, |member| member.role);
+            let membership = Membership { role, reads_through: None };
+            let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
+            // In the room before its events are, so that this socket hears of its own joining.
+            hub::enter(shared, client, id, From::Now).await?;
+            append::relay(shared, id).await;
+            Ok((standing.room, None))
+        }
+        RoomKind::Direct => Err(ChatError::not_found("room")),
+    }
+}
+
+/// Makes the direct room that `id` names, if it names one of `user` and an existing partner, and puts this socket into
+/// it. `None`: it names none.
+pub(super) async fn direct(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    user: &Actor,
+    id: &RoomId,
+) -> Result<Option<Standing>, ChatError> {
+    let candidates = id.direct_partners(&user.id);
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    let known = shared.ports.store.users(&candidates).await.map_err(|error| {
+        tracing::debug!(%error, "users could not be looked up");
+        ChatError::busy("users cannot be looked up right now")
+    })?;
+    // The id must be the one that both sides compute.
+    let Some(partner) = known.into_iter().find(|partner| RoomId::direct(&user.id, &partner.id) == *id) else {
+        return Ok(None);
+    };
+    let room = new_room(id.clone(), RoomKind::Direct, user, None);
+    let change = Change::Create { room, creator: user.clone(), members: vec![partner.id], limit: 2 };
+    let decision = append::decide(shared, id, &change).await?;
+    let membership = Membership { role: Role::Member, reads_through: None };
+    let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
+    hub::enter(shared, client, id, From::Now).await?;
+    append::relay(shared, id).await;
+    Ok(Some(standing))
+}
+
+/// Ids that name direct rooms and groups are nobody's to take for a channel.
+pub(super) fn reserved(id: &RoomId) -> bool {
+    id.as_str().starts_with("direct_") || id.as_str().starts_with("group_")
+}
+
+/// Makes a channel of that name.
+async fn channel(shared: &Arc<Shared>, user: &Actor, id: &RoomId) -> Result<Standing, ChatError> {
+    shared.limiter.pass(&user.id, "room_create", shared.config.limits.room_create).await?;
+    let room = new_room(id.clone(), RoomKind::Channel, user, Some(id.as_str().to_owned()));
+    let limit = shared.config.rooms.member_limit;
+    let change = Change::Create { room, creator: user.clone(), members: Vec::new(), limit };
+    let decision = append::decide(shared, id, &change).await?;
+    append::relay(shared, id).await;
+    Ok(shared.memberships.learn(decision.room, &user.id, None))
+}
+
+/// A room as asked for; the decision sets the rest.
+pub(super) fn new_room(id: RoomId, kind: RoomKind, creator: &Actor, name: Option<String>) -> Room {
+    Room {
+        id,
+        kind,
+        name,
+        description: None,
+        avatar: None,
+        private: false,
+        created_by: creator.id.clone(),
+        created_at: Timestamp::now(),
+        version: 0,
+        member_count: 0,
+    }
+}
+
+/// Takes a lease on a channel, and tells it who came. Returns the live count, as far as it is known.
+async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Option<u32> {
+    let live = match shared.ports.presence.enter(room, user, &shared.config.name).await {
+        Ok(live) => live,
+        Err(error) => {
+            tracing::debug!(%error, "a channel lease could not be taken");
+            return None;
+        }
+    };
+    if live.changed {
+        tracing::info!(user = %user.id, %room, count = live.count, "joined a channel");
+        tell(shared, room, &Ephemeral::Entered { user: user.clone(), count: live.count }).await;
+        if live.count <= shared.config.rooms.big {
+            let (user, at) = (user.id.clone(), Timestamp::now());
+            tell(shared, room, &Ephemeral::Presence { user, status: Status::Online, at }).await;
+        }
+    }
+    Some(live.count)
+}
+
+/// Ends the lease on a channel when a user's last socket here has left it, and tells the channel who went. Rooms that
+/// are no channels have no lease to end.
+pub(crate) async fn exit_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) {
+    let kind = shared.memberships.peek(room, &user.id).map(|standing| standing.room.kind);
+    if kind != Some(RoomKind::Channel) || shared.hub.has_user(room, &user.id) {
+        return;
+    }
+    match shared.ports.presence.exit(room, &user.id, &shared.config.name).await {
+        Ok(live) if live.changed => {
+            tell(shared, room, &Ephemeral::Exited { user: user.clone(), count: live.count }).await;
+        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "a channel lease could not be ended; it expires"),
+    }
+}
+
+async fn tell(shared: &Shared, room: &RoomId, news: &Ephemeral) {
+    if let Err(error) = shared.ports.fanout.publish(room, news).await {
+        tracing::debug!(%error, "a channel could not be told");
+    }
+}

@@ -1,0 +1,164 @@
+//! The gateway's settings. Values are as the composition root parsed them; nothing here reads the environment.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parlor_core::error::Limit;
+
+use crate::vocabularies::{Rules, Vocabulary};
+
+/// Everything a gateway needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name in the cluster: the head of every sid, and the name of its presence leases.
+    pub name: String,
+    /// Who may come in.
+    pub auth: Auth,
+    /// How rooms behave.
+    pub rooms: Rooms,
+    /// Sliding windows.
+    pub limits: LimitSet,
+    /// Bounds of what clients may send.
+    pub rules: Rules,
+    /// What a socket hears until its vocabulary is known.
+    pub vocabulary: Vocabulary,
+    /// Pages that may connect; `None`: any.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Sockets at once.
+    pub max_connections: usize,
+    /// Sockets at once from one address.
+    pub max_connections_per_address: Option<usize>,
+    /// Sockets at once of one user on this gateway.
+    pub max_connections_per_user: usize,
+    /// Between a pong and the next ping.
+    pub ping_interval: Duration,
+    /// Between a ping and its pong.
+    pub ping_timeout: Duration,
+    /// Sockets closed per second while draining.
+    pub drain_per_second: u32,
+    /// For draining, and again for flushing the log.
+    pub drain_deadline: Duration,
+}
+
+/// Who may come in.
+#[derive(Clone)]
+pub struct Auth {
+    /// HS256 secret that verifies (and, in tools, signs) tokens.
+    pub secret: String,
+    /// The secret before it, still accepted while keys rotate.
+    pub previous_secret: Option<String>,
+    /// The `iss` that tokens must carry.
+    pub issuer: String,
+    /// The `aud` that tokens must carry.
+    pub audience: String,
+    /// Sockets without a token become guests.
+    pub guests: bool,
+    /// How long a socket without a token has to present one.
+    pub patience: Duration,
+    /// How long a socket whose token expired has to present a new one.
+    pub grace: Duration,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auth").field("issuer", &self.issuer).field("guests", &self.guests).finish_non_exhaustive()
+    }
+}
+
+/// How rooms behave.
+#[derive(Clone, Copy, Debug)]
+pub struct Rooms {
+    /// Joining a room that does not exist makes a channel of that name.
+    pub create_on_join: bool,
+    /// Members of one room.
+    pub member_limit: u32,
+    /// Above this many members presence is not told one by one.
+    pub big: u32,
+    /// Sockets of this gateway in one room.
+    pub connections_per_room: usize,
+    /// Rooms that one socket is in.
+    pub per_socket: usize,
+}
+
+/// Sliding windows per user. `None` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitSet {
+    /// Sends, edits and deletes.
+    pub message: Option<Limit>,
+    /// Rooms made.
+    pub room_create: Option<Limit>,
+    /// Typing starts.
+    pub typing: Option<Limit>,
+    /// Joins and leaves.
+    pub join: Option<Limit>,
+    /// History pages.
+    pub history: Option<Limit>,
+}
+
+impl Config {
+    /// Defaults of a gateway of that name, with everything for trying out: guests, rooms made on join, no limits.
+    pub fn for_testing(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            auth: Auth {
+                secret: "a secret for tests alone".into(),
+                previous_secret: None,
+                issuer: "parlor".into(),
+                audience: "parlor".into(),
+                guests: true,
+                patience: Duration::from_secs(10),
+                grace: Duration::from_secs(60),
+            },
+            rooms: Rooms::default(),
+            limits: LimitSet { message: None, room_create: None, typing: None, join: None, history: None },
+            rules: Rules::default(),
+            vocabulary: Vocabulary::Dotted,
+            allowed_origins: None,
+            trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_connections_per_address: None,
+            max_connections_per_user: 100,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            drain_per_second: 500,
+            drain_deadline: Duration::from_secs(5),
+        }
+    }
+
+    pub(crate) fn transport(&self) -> parlor_socketio::Config {
+        let message = "This server is full. Please try again in a moment.";
+        let full = serde_json::json!({ "code": "SERVER_FULL", "message": message, "retryable": true });
+        let proxies = self.trusted_proxies.clone();
+        parlor_socketio::Config {
+            name: self.name.clone(),
+            origins: match &self.allowed_origins {
+                None => parlor_socketio::Origins::Any,
+                Some(list) => parlor_socketio::Origins::List(list.clone()),
+            },
+            ping_interval: self.ping_interval,
+            ping_timeout: self.ping_timeout,
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            full_event: Some(parlor_socketio::FullEvent::new("error", full)),
+            client_address: parlor_socketio::ClientAddress::new(move |headers, peer| {
+                if !proxies.contains(&peer.ip()) {
+                    return peer.ip();
+                }
+                // The last address that a trusted proxy did not add itself.
+                let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+                let hops: Vec<IpAddr> =
+                    forwarded.flat_map(|list| list.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+                hops.into_iter().rev().find(|hop| !proxies.contains(hop)).unwrap_or_else(|| peer.ip())
+            }),
+            ..parlor_socketio::Config::default()
+        }
+    }
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { create_on_join: true, member_limit: 100_000, big: 500, connections_per_room: 10_000, per_socket: 1_000 }
+    }
+}

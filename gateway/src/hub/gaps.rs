@@ -1,0 +1,148 @@
+//! Reading what is missing: from the cache if its chain is whole, else from the store as far as that sees, and the rest
+//! from the log.
+
+use parlor_core::event::{Delivery, Kind};
+use parlor_core::ids::{Offset, Partition, RoomId, Seq};
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::fanout::Heads;
+
+use super::chain::Gap;
+use crate::Ports;
+
+/// Rows of one read from the store.
+const PAGE: usize = 500;
+/// Encoded bytes of one read from the log (DESIGN §3).
+pub(crate) const LOG_BYTES: usize = 32 * 1024 * 1024;
+
+/// A range that could not be read whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// More than [`LOG_BYTES`] lie between.
+    #[error("the gap is too long to be filled")]
+    TooLong,
+}
+
+/// Everything that happened in `room` within `gap`, in order: complete, or an error.
+pub(crate) async fn read(ports: &Ports, room: &RoomId, gap: Gap) -> Result<Vec<Delivery>, Unread> {
+    if let Some(whole) = from_cache(ports, room, gap).await {
+        metrics::counter!("parlor_gap_repairs_total", "source" => "cache").increment(1);
+        return Ok(whole);
+    }
+    let partition = ports.log.partition_of(room);
+    let (mut events, seen) = from_store(ports, room, partition, gap).await;
+    if seen < gap.through {
+        let rest = Gap { after: seen.max(gap.after), ..gap };
+        metrics::counter!("parlor_gap_repairs_total", "source" => "log").increment(1);
+        events.extend(from_log(ports, room, partition, rest).await?);
+    } else {
+        metrics::counter!("parlor_gap_repairs_total", "source" => "store").increment(1);
+    }
+    Ok(events)
+}
+
+/// The cache's part, if its prev chain spans the whole gap.
+pub(crate) async fn from_cache(ports: &Ports, room: &RoomId, gap: Gap) -> Option<Vec<Delivery>> {
+    let cached = ports.fanout.recent(room, gap.after, gap.through, PAGE).await.ok()?;
+    spans(&cached, gap).then_some(cached)
+}
+
+/// Whether deliveries in order leave nothing out of a gap whose `through` is an event's own seq.
+fn spans(cached: &[Delivery], gap: Gap) -> bool {
+    let mut at = gap.after;
+    for delivery in cached {
+        if delivery.prev.is_none_or(|prev| prev > at) {
+            return false;
+        }
+        at = delivery.seq;
+    }
+    at == gap.through
+}
+
+/// The store's part, and how far it sees (at most `gap.through`). An unreachable store sees nothing.
+async fn from_store(ports: &Ports, room: &RoomId, partition: Partition, gap: Gap) -> (Vec<Delivery>, Seq) {
+    let mut events = Vec::new();
+    let mut after = gap.after;
+    loop {
+        let page = match ports.store.changes(room, partition, after, gap.through, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::debug!(%error, "a gap cannot be read from the store");
+                return (events, after);
+            }
+        };
+        let applied = Seq::new(ports.log.generation(), page.applied);
+        let full = page.rows.len() >= PAGE;
+        if let Some(last) = page.rows.last() {
+            after = last.seq;
+        }
+        events.extend(page.rows);
+        if !full {
+            return (events, applied.min(gap.through).max(after));
+        }
+    }
+}
+
+async fn from_log(
+    ports: &Ports,
+    room: &RoomId,
+    partition: Partition,
+    gap: Gap,
+) -> Result<Vec<Delivery>, Unread> {
+    let generation = ports.log.generation();
+    let after = if gap.after < Seq::new(generation, Offset(0)) { Offset::NONE } else { gap.after.offset() };
+    let range = ports.log.read_range(partition, after, gap.through.offset(), LOG_BYTES).await?;
+    if range.complete_through < gap.through.offset() {
+        return Err(Unread::TooLong);
+    }
+    let own = range.records.iter().filter_map(|record| match &record.event {
+        Ok(event) if event.room == *room => {
+            Some(Delivery { prev: None, seq: record.seq, time: record.time, event: event.clone() })
+        }
+        _ => None,
+    });
+    Ok(own.collect())
+}
+
+/// What happened in `room` after the store's `applied` and is known to be there: up to the fan-out's position, and to
+/// `own`, the newest place at which this gateway itself appended there. `heads`: `None` while the fan-out is away.
+pub(crate) async fn tail(
+    ports: &Ports,
+    room: &RoomId,
+    applied: Offset,
+    heads: Option<&Heads>,
+    own: Option<Seq>,
+) -> Result<Vec<Delivery>, Unread> {
+    let (partition, generation) = (ports.log.partition_of(room), ports.log.generation());
+    let after = Seq::new(generation, applied);
+    let position = heads.and_then(|heads| heads.position).map(|position| position.offset);
+    let end = match position {
+        Some(position) => Seq::new(generation, position),
+        // With the fan-out away only the log knows how far the room may reach.
+        None => Seq::new(generation, Offset(ports.log.ends(partition).await?.next.0 - 1)),
+    };
+    let through = own.map_or(end, |own| own.max(end));
+    if through <= after {
+        return Ok(Vec::new());
+    }
+    if let (Some(heads), true) = (heads.filter(|heads| heads.position.is_some()), through == end) {
+        match heads.heads.first().copied().flatten() {
+            Some(head) if head <= after => return Ok(Vec::new()),
+            Some(head) => {
+                if let Some(whole) = from_cache(ports, room, Gap { after, through: head }).await {
+                    return Ok(whole);
+                }
+            }
+            // No head: nothing has happened since this memory began.
+            None if heads.from <= applied => return Ok(Vec::new()),
+            None => {}
+        }
+    }
+    from_log(ports, room, partition, Gap { after, through }).await
+}
+
+/// Whether an event changes what history shows.
+pub(crate) fn shows_in_history(kind: &Kind) -> bool {
+    matches!(kind, Kind::MessageSent(_) | Kind::MessageEdited { .. } | Kind::MessageDeleted { .. })
+}

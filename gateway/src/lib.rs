@@ -1,0 +1,114 @@
+//! The gateway: sockets on one side, the log and the bus on the other. It holds nothing that cannot be rebuilt.
+//!
+//! A packet comes in through [`session`], is parsed by its vocabulary into a `Command`, and acted on by one file of
+//! `commands/`. What comes back from the bus goes through the [`hub`], which notices gaps, fills them, and puts the
+//! same bytes on every local socket's queue.
+
+mod auth;
+mod client;
+mod clients;
+mod commands;
+mod config;
+mod hub;
+mod limiter;
+mod memberships;
+mod presence;
+mod session;
+pub mod vocabularies;
+
+use std::io;
+use std::sync::Arc;
+
+use parlor_core::ports::fanout::Fanout;
+use parlor_core::ports::limits::Limits;
+use parlor_core::ports::log::Log;
+use parlor_core::ports::presence::Presence;
+use parlor_core::ports::sessions::Sessions;
+use parlor_core::ports::store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use auth::{Claims, Identity, mint};
+pub use config::{Auth, Config, LimitSet, Rooms};
+
+/// What the gateway asks of the world.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where accepted events go, and the last resort of every read.
+    pub log: Arc<dyn Log>,
+    /// Where deliveries come from.
+    pub fanout: Arc<dyn Fanout>,
+    /// Who is here.
+    pub presence: Arc<dyn Presence>,
+    /// Limits shared by all gateways.
+    pub limits: Arc<dyn Limits>,
+    /// What a returning client's session knew. Resume will read it; nothing does yet.
+    pub sessions: Arc<dyn Sessions>,
+    /// Rooms, members, history.
+    pub store: Arc<dyn Store>,
+}
+
+/// One gateway.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    server: Arc<parlor_socketio::Server<session::Front>>,
+}
+
+/// What every session and task of a gateway shares.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) ports: Ports,
+    pub(crate) tokens: auth::Tokens,
+    pub(crate) hub: hub::Hub,
+    pub(crate) clients: clients::Clients,
+    pub(crate) memberships: memberships::Memberships,
+    pub(crate) limiter: limiter::Limiter,
+}
+
+impl Gateway {
+    /// Makes a gateway that serves nothing yet.
+    pub fn new(config: Config, ports: Ports) -> Self {
+        let shared = Arc::new(Shared {
+            tokens: auth::Tokens::new(&config.auth),
+            hub: hub::Hub::new(ports.clone()),
+            clients: clients::Clients::default(),
+            memberships: memberships::Memberships::new(ports.clone()),
+            limiter: limiter::Limiter::new(ports.limits.clone()),
+            ports,
+            config,
+        });
+        let front = session::Front::new(shared.clone());
+        let server = parlor_socketio::Server::new(shared.config.transport(), front);
+        Self { shared, server }
+    }
+
+    /// Live Engine.IO sessions.
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// Serves sockets, and `rest` on every other path, until `shutdown`; then drains the sockets at a pace, tells the
+    /// rooms who left, and flushes the log's queue.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub async fn serve(&self, listener: TcpListener, rest: axum::Router, shutdown: CancellationToken) -> io::Result<()> {
+        let background = CancellationToken::new();
+        let tasks = [
+            tokio::spawn(hub::run(self.shared.clone(), background.clone())),
+            tokio::spawn(presence::run(self.shared.clone(), background.clone())),
+            tokio::spawn(auth::expire(self.shared.clone(), background.clone())),
+        ];
+        let served = self.server.serve(listener, rest, shutdown).await;
+        self.server.drain(self.shared.config.drain_per_second, self.shared.config.drain_deadline).await;
+        presence::depart_all(&self.shared).await;
+        self.shared.ports.log.flush(self.shared.config.drain_deadline).await;
+        background.cancel();
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a gateway task ended badly");
+            }
+        }
+        served
+    }
+}

@@ -1,0 +1,115 @@
+//! Who may do what where, without asking the store each time.
+//!
+//! A cached membership is good while its version is the room's in the fan-out (raised by the apply script, read in the
+//! send's own round trip). With the fan-out away, or silent about the room, it is read again from the store every 5 s;
+//! with the store away too it serves 60 s, then the answer is `busy`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use parlor_core::error::ChatError;
+use parlor_core::event::{Role, Room};
+use parlor_core::ids::{RoomId, UserId};
+use parlor_core::ports::store::Membership;
+
+use crate::Ports;
+
+const READ_AGAIN: Duration = Duration::from_secs(5);
+const SERVE: Duration = Duration::from_secs(60);
+const CAPACITY: usize = 200_000;
+
+/// A user's standing in a room, as last read.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) room: Arc<Room>,
+    /// `None`: never a member.
+    pub(crate) membership: Option<Membership>,
+    read: Instant,
+}
+
+impl Standing {
+    /// The role of a current member.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.membership.map(|membership| membership.role).filter(|role| *role != Role::Left)
+    }
+}
+
+pub(crate) struct Memberships {
+    ports: Ports,
+    cached: Mutex<HashMap<(RoomId, UserId), Standing>>,
+}
+
+impl Memberships {
+    pub(crate) fn new(ports: Ports) -> Self {
+        Self { ports, cached: Mutex::default() }
+    }
+
+    /// Takes note of what was just read or decided.
+    pub(crate) fn learn(&self, room: Room, user: &UserId, membership: Option<Membership>) -> Standing {
+        let standing = Standing { room: Arc::new(room), membership, read: Instant::now() };
+        let mut cached = self.cached.lock();
+        if cached.len() >= CAPACITY {
+            cached.retain(|_, standing| standing.read.elapsed() < READ_AGAIN);
+        }
+        cached.insert((standing.room.id.clone(), user.clone()), standing.clone());
+        standing
+    }
+
+    /// Forgets what is known of a user in a room: it changed.
+    pub(crate) fn forget(&self, room: &RoomId, user: &UserId) {
+        self.cached.lock().remove(&(room.clone(), user.clone()));
+    }
+
+    /// What was last read, however old.
+    pub(crate) fn peek(&self, room: &RoomId, user: &UserId) -> Option<Standing> {
+        self.cached.lock().get(&(room.clone(), user.clone())).cloned()
+    }
+
+    /// How many members a room had when `user`'s standing there was last read.
+    pub(crate) fn size(&self, room: &RoomId, user: &UserId) -> Option<u32> {
+        self.peek(room, user).map(|standing| standing.room.member_count)
+    }
+
+    /// The standing of `user` in `room`; `None`: no such room. `version` is what the fan-out says of the room, if it
+    /// answered and knew.
+    pub(crate) async fn standing(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        version: Option<u64>,
+    ) -> Result<Option<Standing>, ChatError> {
+        let cached = self.peek(room, user);
+        if let Some(standing) = &cached {
+            let good = match version {
+                Some(version) => standing.room.version >= version,
+                None => standing.read.elapsed() < READ_AGAIN,
+            };
+            if good {
+                return Ok(cached);
+            }
+        }
+        let read = match self.ports.store.membership(room, user).await {
+            Ok(read) => read,
+            Err(error) => {
+                let serves = |standing: &Standing| version.is_none() && standing.read.elapsed() < SERVE;
+                return match cached.filter(serves) {
+                    Some(standing) => Ok(Some(standing)),
+                    None => {
+                        tracing::debug!(%error, "membership cannot be read");
+                        Err(ChatError::busy("the room's members cannot be read right now"))
+                    }
+                };
+            }
+        };
+        let Some((room, membership)) = read else {
+            self.forget(room, user);
+            return Ok(None);
+        };
+        if version.is_some_and(|version| room.version < version) {
+            return Err(ChatError::busy("the room has just changed"));
+        }
+        Ok(Some(self.learn(room, user, membership)))
+    }
+}

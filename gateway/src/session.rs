@@ -1,0 +1,267 @@
+//! One socket's life: CONNECT, who it is, its events in order, its end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use parlor_core::command::Command;
+use parlor_core::error::{ChatError, Code};
+use parlor_core::event::Role;
+use parlor_core::ids::RoomId;
+use parlor_core::ports::store::{Membership, RoomSummary};
+use parlor_socketio::{Application, CloseReason, Connect, Event, Fault, Refusal, Session, Socket};
+use serde::Deserialize;
+
+use crate::auth::{self, Identity};
+use crate::client::Client;
+use crate::commands::{self, Reply};
+use crate::hub::{self, From};
+use crate::vocabularies::{News, Vocabulary};
+use crate::{Shared, presence};
+
+/// Rooms of a user that a socket enters at connect; the others when it joins them.
+const ROOMS_AT_CONNECT: usize = 1_000;
+/// Rooms entered side by side.
+const ENTERING: usize = 16;
+
+/// The gateway as the transport sees it.
+pub(crate) struct Front {
+    shared: Arc<Shared>,
+}
+
+/// What a client may say of itself on CONNECT.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Hello {
+    token: Option<String>,
+    name: Option<String>,
+    vocabulary: Option<String>,
+}
+
+impl Front {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+impl Application for Front {
+    type Session = Conversation;
+
+    async fn connect(&self, socket: Socket, request: Connect) -> Result<Conversation, Refusal> {
+        let hello: Hello = match &request.auth {
+            None => Hello::default(),
+            Some(auth) => {
+                serde_json::from_str(auth.get()).map_err(|_| Refusal::new("auth must be an object of strings"))?
+            }
+        };
+        let vocabulary = match hello.vocabulary.as_deref() {
+            None => None,
+            Some(name) => Some(Vocabulary::parse(name).ok_or_else(|| Refusal::new("Unknown vocabulary"))?),
+        };
+        let lineage = auth::lineage(request.pid.as_deref());
+        socket.set_private_id(auth::private_id(&lineage));
+        let header = request.handshake.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let bearer = header.and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim().to_owned());
+        let identity = match hello.token.or(bearer).filter(|token| !token.is_empty()) {
+            Some(token) => Some(self.shared.tokens.verify(&token).map_err(|error| {
+                tracing::info!(%error, "a handshake's token was refused");
+                Refusal::new("Invalid token")
+            })?),
+            None if self.shared.config.auth.guests && hello.name.is_some() => {
+                Some(auth::guest(&lineage, hello.name.as_deref()))
+            }
+            None => None,
+        };
+        let spoken = vocabulary.unwrap_or(self.shared.config.vocabulary);
+        let client = Arc::new(Client::new(socket, lineage, spoken, vocabulary.is_some()));
+        let session = Conversation { shared: self.shared.clone(), client };
+        if let Some(identity) = identity {
+            session.identify(identity).map_err(|error| Refusal::new(error.message))?;
+        }
+        Ok(session)
+    }
+}
+
+/// One socket's session.
+pub(crate) struct Conversation {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+}
+
+impl Conversation {
+    fn identify(&self, identity: Identity) -> Result<(), ChatError> {
+        let user = identity.user.id.clone();
+        let known = self.client.user().is_some();
+        if !self.client.identify(identity) {
+            return Err(ChatError::new(Code::Unauthorized, "the token is another user's"));
+        }
+        if !known && !self.shared.clients.add(&user, &self.client, self.shared.config.max_connections_per_user) {
+            return Err(ChatError::new(Code::Unauthorized, "too many connections of this user"));
+        }
+        Ok(())
+    }
+
+    /// The socket has just become somebody: their inbox and rooms are entered, presence is told.
+    async fn welcome(&self) {
+        let Some(user) = self.client.user() else { return };
+        if let Err(error) = self.shared.ports.store.see_user(&user).await {
+            tracing::debug!(%error, "a user's profile could not be written");
+        }
+        self.enter(&RoomId::inbox(&user.id)).await;
+        let rooms = match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
+            Ok(rooms) => rooms,
+            Err(error) => {
+                tracing::warn!(%error, "a user's rooms could not be read; they follow when the store is back");
+                self.enter_later();
+                Vec::new()
+            }
+        };
+        self.enter_all(&rooms).await;
+        self.client.tell_all(&News::Authenticated { user: &user, rooms: &rooms });
+        presence::arrived(&self.shared, &self.client).await;
+    }
+
+    async fn enter(&self, room: &RoomId) {
+        if let Err(error) = hub::enter(&self.shared, &self.client, room, From::Now).await {
+            tracing::warn!(%error, %room, "a room could not be entered at connect");
+        }
+    }
+
+    async fn enter_all(&self, rooms: &[RoomSummary]) {
+        if let Some(user) = self.client.user() {
+            for summary in rooms {
+                let membership = Membership { role: summary.role, reads_through: None };
+                self.shared.memberships.learn(summary.room.clone(), &user.id, Some(membership));
+            }
+        }
+        let members = rooms.iter().filter(|summary| summary.role != Role::Left);
+        futures_util::stream::iter(members)
+            .for_each_concurrent(ENTERING, |summary| self.enter(&summary.room.id))
+            .await;
+    }
+
+    /// Enters the user's rooms once the store answers again, while the socket lives.
+    fn enter_later(&self) {
+        let late = Self { shared: self.shared.clone(), client: self.client.clone() };
+        tokio::spawn(async move {
+            while late.client.socket.is_open() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let Some(user) = late.client.user() else { return };
+                if let Ok(rooms) = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
+                    late.enter_all(&rooms).await;
+                    late.client.tell(&News::Authenticated { user: &user, rooms: &rooms });
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Asks for a token, and ends the socket if none comes; where guests are let in it becomes one.
+    fn ask_for_token(&self) {
+        self.client.tell_all(&News::AskToken);
+        let late = Self { shared: self.shared.clone(), client: self.client.clone() };
+        tokio::spawn(async move {
+            tokio::time::sleep(late.shared.config.auth.patience).await;
+            if late.client.user().is_some() || !late.client.socket.is_open() {
+                return;
+            }
+            if late.shared.config.auth.guests {
+                if late.identify(auth::guest(&late.client.lineage, None)).is_ok() {
+                    late.welcome().await;
+                }
+            } else {
+                late.client.tell_all(&News::Unauthorized { message: "Authentication token required" });
+                late.client.socket.disconnect(CloseReason::ServerDisconnect);
+            }
+        });
+    }
+
+    async fn authenticate(&self, token: &str, reply: Reply) {
+        let known = self.client.user().is_some();
+        let identified = match self.shared.tokens.verify(token) {
+            Ok(identity) => self.identify(identity),
+            Err(error) => {
+                tracing::info!(%error, "a token was refused");
+                Err(ChatError::new(Code::Unauthorized, "Invalid token"))
+            }
+        };
+        match identified {
+            Ok(()) => {
+                if known {
+                    if let Some(user) = self.client.user() {
+                        self.client.tell(&News::Authenticated { user: &user, rooms: &[] });
+                    }
+                } else {
+                    self.welcome().await;
+                }
+                reply.done();
+            }
+            Err(error) => {
+                self.client.tell_all(&News::Unauthorized { message: &error.message });
+                reply.refuse(&error);
+                self.client.socket.disconnect(CloseReason::ServerDisconnect);
+            }
+        }
+    }
+
+    /// Makes sure that the socket is somebody before it acts.
+    async fn somebody(&self) -> Result<(), ChatError> {
+        if self.client.user().is_some() {
+            return Ok(());
+        }
+        if !self.shared.config.auth.guests {
+            return Err(ChatError::new(Code::Unauthorized, "Authentication token required"));
+        }
+        self.identify(auth::guest(&self.client.lineage, None))?;
+        self.welcome().await;
+        Ok(())
+    }
+}
+
+impl Session for Conversation {
+    async fn opened(&self) {
+        if self.client.user().is_some() {
+            self.welcome().await;
+        } else {
+            self.ask_for_token();
+        }
+    }
+
+    async fn event(&self, event: Event) {
+        metrics::counter!("parlor_events_in_total").increment(1);
+        let began = Instant::now();
+        if Vocabulary::decides(&event.name)
+            && self.client.undecided()
+            && let Some(vocabulary) = Vocabulary::of_event(&event.name)
+        {
+            self.client.decide(vocabulary);
+        }
+        let rules = &self.shared.config.rules;
+        let temp_id = crate::vocabularies::temp_id(&event.args, rules);
+        let vocabulary = self.client.vocabulary();
+        let reply = Reply::new(self.client.clone(), vocabulary, event.name, temp_id, event.ack, began);
+        let command = match event.fault {
+            Some(Fault::TooLarge) => Err(ChatError::new(Code::TooLarge, "an event may hold at most 64 KiB")),
+            Some(Fault::Json(reason)) => Err(ChatError::new(Code::BadRequest, reason)),
+            None => vocabulary.parse_command(reply.event(), &event.args, rules),
+        };
+        match command {
+            Ok(Command::Authenticate { token }) => self.authenticate(&token, reply).await,
+            Ok(Command::Disconnect) => {
+                reply.done();
+                self.client.socket.disconnect(CloseReason::ServerDisconnect);
+            }
+            Ok(command) => match self.somebody().await {
+                Ok(()) => commands::act(&self.shared, &self.client, command, reply).await,
+                Err(error) => reply.refuse(&error),
+            },
+            Err(error) => reply.refuse(&error),
+        }
+    }
+
+    async fn closed(&self, reason: CloseReason) {
+        tracing::debug!(reason = reason.text(), "a socket closed");
+        let rooms = self.client.close();
+        presence::left(&self.shared, &self.client, rooms).await;
+    }
+}

@@ -1,0 +1,94 @@
+//! Answers → acks, and the events that stand in for them where no ack was asked for.
+
+use parlor_core::event::RoomKind;
+use parlor_core::ids::{MessageId, RoomId, Seq};
+use serde::Serialize;
+
+use super::forms::{PageForm, RoomForm};
+use crate::vocabularies::outgoing::{Answer, Iso, Nothing, Outgoing, json};
+
+/// `message.sent` (`dotted-architecture.md` §2); its refused form is in `errors.rs`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temp_id: Option<&'a str>,
+    message_id: MessageId,
+    room_id: &'a RoomId,
+    timestamp: Iso,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
+}
+
+impl<'a> Sent<'a> {
+    fn of(answer: &Answer<'a>) -> Option<Self> {
+        let &Answer::Sent { message, room, time, seq, temp_id } = answer else { return None };
+        Some(Self { temp_id, message_id: message, room_id: room, timestamp: Iso(time), status: "sent", seq })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Joined<'a> {
+    room: RoomForm<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_count: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Left<'a> {
+    room_id: &'a RoomId,
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    room: RoomForm<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Edited<'a> {
+    message_id: MessageId,
+    room_id: &'a RoomId,
+    edited_at: Iso,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deleted<'a> {
+    message_id: MessageId,
+    room_id: &'a RoomId,
+    timestamp: Iso,
+}
+
+pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
+    match *answer {
+        Answer::Sent { .. } => json(&Sent::of(answer)),
+        Answer::Joined { room, live } => json(&Joined { room: room.into(), user_count: live }),
+        Answer::Left { room } => json(&Left { room_id: room }),
+        Answer::Created { room, members } => json(&Created { room: RoomForm::with_members(room, members) }),
+        Answer::Edited { message, room, time } => {
+            json(&Edited { message_id: message, room_id: room, edited_at: Iso(time) })
+        }
+        Answer::Deleted { message, room, time } => {
+            json(&Deleted { message_id: message, room_id: room, timestamp: Iso(time) })
+        }
+        Answer::Page(page) => json(&PageForm::from(page)),
+        Answer::Done => json(&Nothing {}),
+    }
+}
+
+pub(in crate::vocabularies) fn unasked(answer: &Answer<'_>) -> Option<Outgoing> {
+    match *answer {
+        Answer::Sent { .. } => Some(Outgoing::new("message.sent", &Sent::of(answer))),
+        Answer::Page(page) => Some(Outgoing::new("message.history.response", &PageForm::from(page))),
+        // The makers of other rooms hear of them through their inbox; a channel has no members to tell.
+        Answer::Created { room, .. } if room.kind == RoomKind::Channel => {
+            Some(Outgoing::new("room.created", &RoomForm::from(room)))
+        }
+        // The room's own events tell the rest.
+        _ => None,
+    }
+}

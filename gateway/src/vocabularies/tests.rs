@@ -1,0 +1,239 @@
+//! Promises that hold in every vocabulary.
+
+use parlor_core::command::Command;
+use parlor_core::error::{ChatError, Code};
+use parlor_core::event::Kind;
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::golden::{ada, deliveries, delivery, group};
+use super::{News, Rules, Vocabulary, connection, temp_id, told_by_inbox};
+
+fn args(payload: &Value) -> Vec<Box<RawValue>> {
+    vec![RawValue::from_string(payload.to_string()).unwrap()]
+}
+
+fn parse(vocabulary: Vocabulary, name: &str, payload: &Value) -> Result<Command, ChatError> {
+    vocabulary.parse_command(name, &args(payload), &Rules::default())
+}
+
+fn refused(vocabulary: Vocabulary, name: &str, payload: &Value) -> (Code, Option<&'static str>) {
+    let error = parse(vocabulary, name, payload).expect_err("refused");
+    (error.code, error.field)
+}
+
+/// Every event name with the fields it takes, shared ones included.
+fn entries() -> Vec<(Vocabulary, &'static str, &'static [&'static str])> {
+    let all = Vocabulary::ALL.into_iter();
+    all.flat_map(|v| v.commands().iter().chain(connection::COMMANDS).map(move |entry| (v, entry.name, entry.fields)))
+        .collect()
+}
+
+#[test]
+fn names_and_places_of_vocabularies_read_back() {
+    for (index, vocabulary) in Vocabulary::ALL.into_iter().enumerate() {
+        assert_eq!(Vocabulary::parse(vocabulary.as_str()), Some(vocabulary));
+        assert_eq!(vocabulary.index(), index);
+    }
+    assert_eq!(Vocabulary::parse("morse"), None);
+}
+
+#[test]
+fn every_event_name_has_one_owner() {
+    assert_eq!(Vocabulary::of_event("join_room"), Some(Vocabulary::Snake));
+    assert_eq!(Vocabulary::of_event("message.send"), Some(Vocabulary::Dotted));
+    assert_eq!(Vocabulary::of_event("ping"), None);
+    for vocabulary in Vocabulary::ALL {
+        for entry in vocabulary.commands() {
+            assert_eq!(Vocabulary::of_event(entry.name), Some(vocabulary), "{}", entry.name);
+            assert!(Vocabulary::decides(entry.name), "{}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn a_token_can_be_presented_in_every_vocabulary_and_decides_none() {
+    for vocabulary in Vocabulary::ALL {
+        let command = parse(vocabulary, "connection.authenticate", &json!({"token": "a.b.c"}));
+        assert_eq!(command, Ok(Command::Authenticate { token: "a.b.c".into() }));
+    }
+    assert!(!Vocabulary::decides("connection.authenticate"));
+}
+
+#[test]
+fn who_the_client_says_it_is_changes_nothing() {
+    for (vocabulary, name) in [(Vocabulary::Dotted, "room.join"), (Vocabulary::Snake, "join_room")] {
+        let plain = parse(vocabulary, name, &json!({"roomId": "r"}));
+        let claimed = json!({"roomId": "r", "userId": 7, "userName": ["x"], "username": {"y": null}});
+        assert!(plain.is_ok());
+        assert_eq!(parse(vocabulary, name, &claimed), plain);
+    }
+}
+
+#[test]
+fn each_field_is_taken_at_its_limit_and_refused_beyond() {
+    let rules = Rules::default();
+    let send = |field: &str, value: Value| {
+        let mut payload = json!({"roomId": "r", "content": "x"});
+        payload[field] = value;
+        parse(Vocabulary::Dotted, "message.send", &payload).map(drop).map_err(|error| (error.code, error.field))
+    };
+    // Characters, not bytes.
+    assert_eq!(send("content", "é".repeat(rules.max_content_chars).into()), Ok(()));
+    let longer = "é".repeat(rules.max_content_chars + 1);
+    assert_eq!(send("content", longer.into()), Err((Code::ContentTooLong, Some("content"))));
+    assert_eq!(send("tempId", "é".repeat(255).into()), Ok(()));
+    assert_eq!(send("tempId", "é".repeat(256).into()), Err((Code::BadRequest, Some("tempId"))));
+    assert_eq!(send("roomId", "é".repeat(255).into()), Ok(()));
+    assert_eq!(send("roomId", "é".repeat(256).into()), Err((Code::BadRequest, Some("roomId"))));
+    // `{"k":""}` around the text.
+    let metadata = |bytes: usize| json!({"k": "x".repeat(bytes - 8)});
+    assert_eq!(send("metadata", metadata(rules.max_metadata_bytes)), Ok(()));
+    assert_eq!(send("metadata", metadata(rules.max_metadata_bytes + 1)), Err((Code::BadRequest, Some("metadata"))));
+    let nested = |depth: usize| (1..depth).fold(json!({}), |inner, _| json!({"k": inner}));
+    assert_eq!(send("metadata", nested(rules.max_metadata_depth)), Ok(()));
+    assert_eq!(send("metadata", nested(rules.max_metadata_depth + 1)), Err((Code::BadRequest, Some("metadata"))));
+
+    let create = |field: &str, value: Value| {
+        let mut payload = json!({"name": "Team", "memberIds": []});
+        payload[field] = value;
+        parse(Vocabulary::Dotted, "room.create", &payload).map(drop).map_err(|error| error.field)
+    };
+    for (field, max) in [("name", 255), ("description", 4_000), ("avatar", 500)] {
+        assert_eq!(create(field, "x".repeat(max).into()), Ok(()));
+        assert_eq!(create(field, "x".repeat(max + 1).into()), Err(Some(field)));
+    }
+    assert_eq!(create("memberIds", vec!["u"; rules.max_named_members].into()), Ok(()));
+    assert_eq!(create("memberIds", vec!["u"; rules.max_named_members + 1].into()), Err(Some("memberIds")));
+}
+
+#[test]
+fn u_0000_is_refused_in_every_text_that_is_taken() {
+    for (vocabulary, name, fields) in entries() {
+        for field in fields {
+            let payload = json!({
+                "roomId": "r", "content": "x", "name": "x", "memberIds": ["u"], "token": "x",
+                "messageId": "0190a6f0-0000-7000-8000-000000000001",
+            });
+            let mut bad = payload.clone();
+            bad[field] = if *field == "memberIds" { json!(["a\0b"]) } else { json!("a\0b") };
+            let (code, named) = refused(vocabulary, name, &bad);
+            assert_eq!((code, named), (Code::BadRequest, Some(*field)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn anothers_inbox_and_a_room_that_is_not_there_get_the_same_answer() {
+    let inbox = parse(Vocabulary::Dotted, "room.join", &json!({"roomId": "user:user2"}));
+    assert_eq!(inbox, Err(ChatError::not_found("room")));
+}
+
+#[test]
+fn an_event_of_another_vocabulary_is_refused_with_its_name() {
+    let error = parse(Vocabulary::Snake, "room.join", &json!({"roomId": "r"})).expect_err("refused");
+    assert_eq!(error.code, Code::UnknownEvent);
+    assert_eq!(error.message, "`room.join` is dotted; this socket speaks snake");
+}
+
+#[test]
+fn a_refusal_can_name_its_message_though_the_payload_is_wrong() {
+    let rules = Rules::default();
+    assert_eq!(temp_id(&args(&json!({"content": 7, "tempId": "t1"})), &rules).as_deref(), Some("t1"));
+    assert_eq!(temp_id(&args(&json!({"tempId": 7})), &rules), None);
+    assert_eq!(temp_id(&args(&json!("t1")), &rules), None);
+    assert_eq!(temp_id(&[], &rules), None);
+}
+
+#[test]
+fn a_message_is_called_failed_only_when_it_was_not_taken_for_certain() {
+    for code in Code::ALL {
+        let error = ChatError::new(code, "x");
+        let event = Vocabulary::Dotted.refusal_event("message.send", &error, Some("t1"));
+        let unknown = matches!(code, Code::Unknown | Code::Internal);
+        assert_eq!(event.name == "message.sent", !unknown, "{code:?}");
+        assert_eq!(event.body.contains(r#""status":"failed""#), !unknown, "{code:?}");
+        let ack = Vocabulary::Dotted.refusal_ack(&error, Some("t1"));
+        assert_eq!(ack.contains(r#""status":"failed""#), !unknown, "{code:?}");
+    }
+}
+
+#[test]
+fn a_long_event_name_is_not_repeated_to_its_sender_in_full() {
+    let name = "é".repeat(10_000);
+    let error = parse(Vocabulary::Dotted, &name, &json!({})).expect_err("refused");
+    assert!(error.message.len() < 300);
+    assert!(Vocabulary::Dotted.refusal_event(&name, &error, None).body.len() < 600);
+}
+
+#[test]
+fn who_joined_or_left_hears_it_through_the_inbox() {
+    let told: Vec<_> = deliveries()
+        .iter()
+        .filter_map(|(title, d)| told_by_inbox(&d.event).map(|id| (*title, id.to_string())))
+        .collect();
+    assert_eq!(told, [("a member joined", "user2".to_owned()), ("a member left", "user2".to_owned())]);
+}
+
+#[test]
+fn an_inbox_event_outside_an_inbox_tells_nothing() {
+    let misplaced = delivery(&group().id, ada(), Kind::RoomAdded { room: group() });
+    for vocabulary in Vocabulary::ALL {
+        assert!(vocabulary.render(&News::Delivery(&misplaced)).is_empty());
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "(user:|direct_|group_)?[a-z0-9-]{0,4}".prop_map(Value::from),
+        Just(json!("0190a6f0-0000-7000-8000-000000000001")),
+        Just(json!("2025-11-19T10:30:00Z")),
+    ];
+    leaf.prop_recursive(4, 24, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::hash_map(".{0,6}", inner, 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn parsing_never_panics_on_any_json(event in 0usize..64, arguments in proptest::collection::vec(any_json(), 0..3)) {
+        let entries = entries();
+        let (vocabulary, name, _) = entries[event % entries.len()];
+        let args: Vec<_> = arguments.iter().flat_map(args).collect();
+        let _ = vocabulary.parse_command(name, &args, &Rules::default());
+    }
+
+    #[test]
+    fn a_refusal_names_a_field_that_the_event_takes(
+        event in 0usize..64,
+        values in proptest::collection::vec(any_json(), 8),
+    ) {
+        let entries = entries();
+        let (vocabulary, name, fields) = entries[event % entries.len()];
+        let payload: Value =
+            Value::Object(fields.iter().zip(values).map(|(field, value)| ((*field).to_owned(), value)).collect());
+        if let Err(error) = parse(vocabulary, name, &payload) {
+            prop_assert!(error.field.is_none_or(|field| fields.contains(&field)), "{:?}", error);
+            prop_assert!(!error.code.retryable(), "{:?}", error);
+            let ack: Value = serde_json::from_str(&vocabulary.refusal_ack(&error, None)).unwrap();
+            prop_assert!(ack.is_object());
+        }
+    }
+
+    #[test]
+    fn any_event_name_is_answered(name in ".{0,100}") {
+        for vocabulary in Vocabulary::ALL {
+            let _ = vocabulary.parse_command(&name, &[], &Rules::default());
+        }
+    }
+}
