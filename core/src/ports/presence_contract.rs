@@ -1,1 +1,203 @@
 //! The contract of [`super::presence`]: runs unchanged on every implementation.
+//!
+//! An implementation's tests say `parlor_core::presence_contract!(make())`, where `make` gives a fresh [`Subject`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::presence::{Live, Presence};
+use crate::event::{Actor, Status};
+use crate::ids::{RoomId, UserId};
+use crate::time::Timestamp;
+
+/// One promise a test.
+#[macro_export]
+macro_rules! presence_contract {
+    ($make:expr) => {
+        $crate::presence_contract!(@ $make;
+            the_first_lease_anywhere_brings_a_user_online
+            the_last_lease_to_end_takes_a_user_offline_and_is_last_seen
+            a_lease_that_is_not_renewed_ends_by_itself
+            a_renewed_lease_lives_on
+            many_users_arrive_at_once
+            a_user_nobody_knows_was_never_seen
+            a_channel_counts_users_not_connections
+            a_channel_lease_ends_by_itself_and_entering_again_renews_it
+            leaving_a_channel_one_is_not_in_changes_nothing
+            a_channel_shows_as_many_as_are_asked_for
+            typing_ends_when_told_and_by_itself
+        );
+    };
+    (@ $make:expr; $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                $crate::ports::presence_contract::$promise(&$make.await).await;
+            }
+        )*
+    };
+}
+
+/// An implementation under test, with a memory of its own and leases of [`LEASE`].
+pub trait Subject: Send + Sync {
+    /// A client of it, always the same.
+    fn client(&self) -> Arc<dyn Presence>;
+}
+
+/// How long a lease lives in this suite.
+pub const LEASE: Duration = Duration::from_millis(800);
+
+fn user(id: &str) -> UserId {
+    UserId::trusted(id)
+}
+
+fn actor(id: &str) -> Actor {
+    Actor { id: user(id), name: format!("{id}'s name").into(), avatar: Some("https://example.org/a.png".into()) }
+}
+
+fn room() -> RoomId {
+    RoomId::trusted("lobby")
+}
+
+fn live(count: u32, changed: bool) -> Live {
+    Live { count, changed }
+}
+
+async fn sleep(part: f64) {
+    tokio::time::sleep(LEASE.mul_f64(part)).await;
+}
+
+async fn status(presence: &dyn Presence, id: &str) -> Status {
+    presence.look(&[user(id)]).await.expect("looked")[0].status
+}
+
+#[allow(missing_docs, reason = "their names are what they promise")]
+mod promises {
+    use super::*;
+
+    pub async fn the_first_lease_anywhere_brings_a_user_online<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        let both = [user("ann"), user("bob")];
+        assert_eq!(status(&*presence, "ann").await, Status::Offline);
+        assert_eq!(presence.arrive("gw-1", &both[..1]).await.expect("arrived"), [user("ann")]);
+        assert_eq!(presence.arrive("gw-1", &both).await.expect("arrived"), [user("bob")]);
+        assert!(presence.arrive("gw-2", &both).await.expect("arrived").is_empty());
+        assert_eq!(status(&*presence, "ann").await, Status::Online);
+    }
+
+    pub async fn the_last_lease_to_end_takes_a_user_offline_and_is_last_seen<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        for gateway in ["gw-1", "gw-2"] {
+            presence.arrive(gateway, &[user("ann")]).await.expect("arrived");
+        }
+        let began = Timestamp::now();
+        assert!(!presence.depart("gw-1", &user("ann")).await.expect("departed"));
+        assert_eq!(status(&*presence, "ann").await, Status::Online);
+        assert!(presence.depart("gw-2", &user("ann")).await.expect("departed"));
+        let seen = presence.look(&[user("ann")]).await.expect("looked")[0];
+        assert_eq!(seen.status, Status::Offline);
+        let at = seen.last_seen.expect("noted");
+        assert!((at.0 - began.0).abs() < 5_000, "{at} is not about {began}");
+        assert_eq!(presence.arrive("gw-1", &[user("ann")]).await.expect("arrived"), [user("ann")], "and back");
+    }
+
+    pub async fn a_lease_that_is_not_renewed_ends_by_itself<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        sleep(1.2).await;
+        let seen = presence.look(&[user("ann")]).await.expect("looked")[0];
+        assert_eq!(seen.status, Status::Offline);
+        assert!(seen.last_seen.is_some());
+        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [user("ann")]);
+    }
+
+    pub async fn a_renewed_lease_lives_on<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        for _ in 0..4 {
+            sleep(0.4).await;
+            assert!(presence.arrive("gw-1", &[user("ann")]).await.expect("arrived").is_empty());
+        }
+        assert_eq!(status(&*presence, "ann").await, Status::Online);
+    }
+
+    pub async fn many_users_arrive_at_once<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        let users: Vec<_> = (0..2_000).map(|n| user(&format!("user-{n}"))).collect();
+        presence.arrive("gw-1", &users[..3]).await.expect("arrived");
+        assert_eq!(presence.arrive("gw-2", &users).await.expect("arrived"), users[3..], "in the order given");
+        let asked = [users[1_999].clone(), user("nobody"), users[0].clone()];
+        let seen: Vec<_> = presence.look(&asked).await.expect("looked").iter().map(|seen| seen.status).collect();
+        assert_eq!(seen, [Status::Online, Status::Offline, Status::Online], "in the order asked for");
+        assert!(presence.arrive("gw-1", &[]).await.expect("arrived").is_empty());
+        assert!(presence.look(&[]).await.expect("looked").is_empty());
+    }
+
+    pub async fn a_user_nobody_knows_was_never_seen<S: Subject>(subject: &S) {
+        let seen = subject.client().look(&[user("nobody")]).await.expect("looked")[0];
+        assert_eq!((seen.status, seen.last_seen), (Status::Offline, None));
+    }
+
+    pub async fn a_channel_counts_users_not_connections<S: Subject>(subject: &S) {
+        let (presence, room) = (subject.client(), room());
+        let enter = async |id: &str, gateway: &str| presence.enter(&room, &actor(id), gateway).await.expect("entered");
+        let exit = async |id: &str, gateway: &str| presence.exit(&room, &user(id), gateway).await.expect("left");
+        assert_eq!(enter("ann", "gw-1").await, live(1, true));
+        assert_eq!(enter("ann", "gw-2").await, live(1, false));
+        assert_eq!(enter("bob", "gw-1").await, live(2, true));
+        assert_eq!(exit("ann", "gw-1").await, live(2, false));
+        assert_eq!(exit("ann", "gw-2").await, live(1, true));
+        assert_eq!(presence.live(&room, 10).await.expect("live"), (1, vec![actor("bob")]));
+        assert_eq!(exit("bob", "gw-1").await, live(0, true));
+        assert_eq!(presence.live(&room, 10).await.expect("live"), (0, Vec::new()));
+    }
+
+    pub async fn a_channel_lease_ends_by_itself_and_entering_again_renews_it<S: Subject>(subject: &S) {
+        let (presence, room) = (subject.client(), room());
+        for id in ["ann", "bob"] {
+            presence.enter(&room, &actor(id), "gw-1").await.expect("entered");
+        }
+        for _ in 0..3 {
+            sleep(0.4).await;
+            presence.enter(&room, &actor("bob"), "gw-1").await.expect("renewed");
+        }
+        assert_eq!(presence.live(&room, 10).await.expect("live"), (1, vec![actor("bob")]));
+        assert_eq!(presence.enter(&room, &actor("ann"), "gw-2").await.expect("entered"), live(2, true));
+    }
+
+    pub async fn leaving_a_channel_one_is_not_in_changes_nothing<S: Subject>(subject: &S) {
+        let (presence, room) = (subject.client(), room());
+        presence.enter(&room, &actor("ann"), "gw-1").await.expect("entered");
+        assert_eq!(presence.exit(&room, &user("bob"), "gw-1").await.expect("left"), live(1, false));
+        assert_eq!(presence.exit(&room, &user("ann"), "gw-2").await.expect("left"), live(1, false));
+    }
+
+    pub async fn a_channel_shows_as_many_as_are_asked_for<S: Subject>(subject: &S) {
+        let (presence, room) = (subject.client(), room());
+        for n in 0..5 {
+            presence.enter(&room, &actor(&format!("user-{n}")), "gw-1").await.expect("entered");
+        }
+        let (count, some) = presence.live(&room, 2).await.expect("live");
+        assert_eq!((count, some.len()), (5, 2));
+    }
+
+    pub async fn typing_ends_when_told_and_by_itself<S: Subject>(subject: &S) {
+        let (presence, room) = (subject.client(), room());
+        for (id, ttl) in [("ann", LEASE * 20), ("bob", LEASE), ("cid", LEASE * 20)] {
+            presence.typing(&room, &actor(id), Some(ttl)).await.expect("typing");
+        }
+        let typists = async || {
+            let mut typists = presence.typists(&room).await.expect("typists");
+            typists.sort_by(|one, other| one.id.cmp(&other.id));
+            typists
+        };
+        assert_eq!(typists().await, ["ann", "bob", "cid"].map(actor));
+        presence.typing(&room, &actor("cid"), None).await.expect("stopped");
+        assert_eq!(typists().await, ["ann", "bob"].map(actor));
+        sleep(1.2).await;
+        assert_eq!(typists().await, [actor("ann")]);
+        assert!(presence.typists(&RoomId::trusted("another")).await.expect("typists").is_empty());
+    }
+}
+
+pub use promises::*;

@@ -26,7 +26,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Messages are inserted before changes are applied. An id already stored in the last 30 days is not stored
     /// again. An unknown sender gets a stub row. Edits and deletes change the message and are kept as changes beside.
-    /// A change whose version is not above the room's is ignored where it would lower it.
+    /// A change whose version is not above the room's is ignored where it would lower it. Records that cannot be
+    /// decoded are skipped; the position moves over them.
     ///
     /// # Errors
     /// `Unavailable`: nothing is known to have changed. `Poison`: some record can never be applied (a data error);

@@ -62,12 +62,12 @@ impl Chain {
         }
         if self.ids.contains(&delivery.event.id) {
             // A copy that the worker could not recognise: its place counts, it does not.
-            if delivery.prev.is_some_and(|prev| prev <= self.last) {
+            if self.joins(&delivery) {
                 self.last = delivery.seq;
             }
             return Verdict::Duplicate;
         }
-        if delivery.prev.is_some_and(|prev| prev <= self.last) {
+        if self.joins(&delivery) {
             self.pass(&delivery);
             return Verdict::Deliver(delivery);
         }
@@ -75,6 +75,11 @@ impl Chain {
         let through = delivery.prev.unwrap_or(Seq(delivery.seq.0.saturating_sub(1)));
         self.hold(delivery);
         Verdict::Held(self.miss(through))
+    }
+
+    /// Whether nothing can lie between `last` and this delivery.
+    fn joins(&self, delivery: &Delivery) -> bool {
+        delivery.prev.is_some_and(|prev| prev <= self.last) || delivery.seq.0 <= self.last.0 + 1
     }
 
     /// The room is known to reach `through`: what is missing, if anything. `None` too while a gap is being filled.

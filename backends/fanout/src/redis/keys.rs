@@ -1,0 +1,110 @@
+//! Names of keys and channels.
+//!
+//! What belongs to rooms begins with `<prefix>{g1.p17}:`, the hash tag of the room's partition, so that one script may
+//! touch it in a Cluster:
+//!
+//! | key | holds | lives |
+//! |---|---|---|
+//! | `pos` | `offset:digest` of the last record applied | for good |
+//! | `from` | the offset at which this memory began | for good |
+//! | `heads` | sorted set: room → seq of its last event | trimmed at a day |
+//! | `trim`, `marks` | what tells how far `heads` was trimmed | for good |
+//! | `i:<id>` | the seq under which an event's id (16 bytes) was seen | 1 h |
+//! | `c:<room>` | recent cache, a sorted set by seq | 24 h |
+//! | `v:<room>` | membership version | 48 h after the room's last event |
+//! | `l:`, `ln:`, `lg:` | a channel's live users, their profiles, one user's leases | a lease |
+//! | `t:`, `tn:<room>` | who types, their profiles | while they type |
+//! | `r:<room>` | (a channel) what the room's subscribers hear | |
+//!
+//! What belongs to a user begins with `<prefix>{u5}:`, one of 64 tags, so that leases are renewed many at a time:
+//! `p:<user>` presence (30 d), `w:<tier>:<user>` a limit's window, `m:<key>` a remembered id (1 h). Sessions are
+//! `<prefix>s:<session>`.
+
+use std::sync::Arc;
+
+use parlor_core::ids::{Generation, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::log::Position;
+
+use super::Config;
+
+/// Users are spread over so many hash tags.
+pub(super) const USER_TAGS: u32 = 64;
+
+/// Makes the names.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    prefix: Arc<str>,
+    generation: Generation,
+    partitions: u32,
+}
+
+impl Keys {
+    pub(super) fn new(config: &Config) -> Result<Self, Unavailable> {
+        if config.prefix.contains(['{', '}']) {
+            return Err(Unavailable::new("redis", "the key prefix may not contain braces"));
+        }
+        if config.partitions == 0 || config.generation == 0 {
+            return Err(Unavailable::new("redis", "partitions and generation begin at 1"));
+        }
+        let generation = Generation(config.generation);
+        Ok(Self { prefix: config.prefix.as_str().into(), generation, partitions: config.partitions })
+    }
+
+    /// What every key of a partition begins with.
+    pub(super) fn partition(&self, partition: Partition) -> String {
+        format!("{}{{g{}.p{partition}}}:", self.prefix, self.generation.0)
+    }
+
+    /// A key of a room: `kind` is one of the table's.
+    pub(super) fn room(&self, kind: &str, room: &RoomId) -> String {
+        let partition = parlor_core::partition::of(room, self.partitions);
+        format!("{}{{g{}.p{partition}}}:{kind}:{room}", self.prefix, self.generation.0)
+    }
+
+    /// One user's leases on one channel.
+    pub(super) fn room_leases(&self, room: &RoomId, user: &UserId) -> String {
+        // Ids hold no control characters, so that the two cannot run into each other.
+        format!("{}\n{user}", self.room("lg", room))
+    }
+
+    /// The room of a channel.
+    pub(super) fn room_of(&self, channel: &str) -> Option<RoomId> {
+        let (_, room) = channel.strip_prefix(&*self.prefix)?.split_once("}:r:")?;
+        Some(RoomId::trusted(room))
+    }
+
+    /// Which of the [`USER_TAGS`] a user has.
+    pub(super) fn user_tag(user: &UserId) -> u32 {
+        parlor_core::partition::of(&RoomId::trusted(user.as_str()), USER_TAGS).0
+    }
+
+    /// A key of a user: `p`, `w:<tier>` or, with the text to remember under in place of the user's id, `m`.
+    pub(super) fn user(&self, kind: &str, user: &UserId, name: &str) -> String {
+        format!("{}{{u{}}}:{kind}:{name}", self.prefix, Self::user_tag(user))
+    }
+
+    /// A session.
+    pub(super) fn session(&self, session: &str) -> String {
+        format!("{}s:{session}", self.prefix)
+    }
+}
+
+/// A position as it is kept.
+pub(super) fn position_text(position: Position) -> String {
+    format!("{}:{}", position.offset, position.digest)
+}
+
+/// Reads what [`position_text`] wrote.
+pub(super) fn parse_position(text: &str) -> Result<Position, Unavailable> {
+    text.split_once(':')
+        .and_then(|(offset, digest)| {
+            Some(Position { offset: Offset(offset.parse().ok()?), digest: digest.parse().ok()? })
+        })
+        .ok_or_else(|| Unavailable::new("redis", format!("{text:?} is no position")))
+}
+
+/// Reads a seq that a script gave back.
+pub(super) fn parse_seq(text: &str) -> Result<Seq, Unavailable> {
+    Seq::parse(text).ok_or_else(|| Unavailable::new("redis", format!("{text:?} is no seq")))
+}

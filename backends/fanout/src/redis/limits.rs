@@ -1,0 +1,79 @@
+//! [`Limits`] on Redis.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fred::error::Error;
+use fred::prelude::*;
+use parlor_core::ids::MessageId;
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::limits::{Admission, Ask, Limits};
+
+use super::Redis;
+use super::commands::{Script, ScriptCall, lacks_script};
+
+static ADMIT: Script = Script::new(include_str!("lua/admit.lua"));
+
+#[async_trait]
+impl Limits for Redis {
+    async fn admit(&self, ask: Ask<'_>) -> Result<Admission, Unavailable> {
+        let version = ask.room.map(|room| self.keys.room("v", room));
+        let script = (ask.limit.is_some() || ask.remember.is_some()).then(|| {
+            let mut keys = vec![self.keys.user(&format!("w:{}", ask.tier), ask.user, ask.user.as_str())];
+            keys.extend(ask.remember.as_ref().map(|remember| self.keys.user("m", ask.user, remember.key)));
+            let args = vec![
+                ask.limit.map_or(-1, |limit| i64::from(limit.limit)),
+                ask.limit.map_or(0, |limit| i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX)),
+            ];
+            let mut args: Vec<Value> = args.into_iter().map(Value::from).collect();
+            args.extend(ask.remember.as_ref().map(|remember| Value::from(remember.id.to_string())));
+            ScriptCall::new(keys, args)
+        });
+        let (admitted, version) = match (script, version) {
+            (None, None) => (None, None),
+            (None, Some(version)) => {
+                (None, self.commands.run("admit", async |client| client.get(version).await).await?)
+            }
+            (Some(call), None) => (Some(self.commands.script::<Answer>("admit", &ADMIT, call).await?), None),
+            (Some(call), Some(version)) => {
+                let (admitted, version) = self.both(call, version).await?;
+                (Some(admitted), version)
+            }
+        };
+        let (wait, id) = admitted.unwrap_or_default();
+        let id = id.map(|id| MessageId::parse(&id).ok_or_else(|| Unavailable::new("redis", "a remembered id is none")));
+        let window = ask.limit.map_or(Duration::ZERO, |limit| limit.window);
+        let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0).map(Duration::from_millis);
+        // At least a second, but never beyond the window.
+        let retry_after = wait.map(|wait| wait.max(Duration::from_secs(1)).min(window));
+        Ok(Admission { retry_after, version, id: id.transpose()? })
+    }
+}
+
+/// Milliseconds until another try (0: admitted), and the id that holds.
+type Answer = (i64, Option<String>);
+
+impl Redis {
+    /// The script and the version, written together: one round trip.
+    async fn both(&self, call: ScriptCall, version: String) -> Result<(Answer, Option<u64>), Unavailable> {
+        self.commands
+            .run("admit", async |client| {
+                let sha = ADMIT.sha(&client).await?;
+                let pipeline = || client.pipeline().with_options(self.commands.options());
+                let first = pipeline();
+                call.clone().by_hash::<(), _>(&first, sha).await?;
+                first.get::<(), _>(version.as_str()).await?;
+                let answer: Result<(Answer, Option<u64>), Error> = first.all().await;
+                match answer {
+                    Err(error) if lacks_script(&error) => {
+                        let second = pipeline();
+                        call.by_text::<(), _>(&second, ADMIT.lua()).await?;
+                        second.get::<(), _>(version).await?;
+                        second.all().await
+                    }
+                    answer => answer,
+                }
+            })
+            .await
+    }
+}

@@ -1,0 +1,160 @@
+//! The contracts on the memory, and the faults it can be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parlor_core::event::{Actor, Ephemeral, Event, Kind, Member, Role};
+use parlor_core::ids::{EventId, Generation, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::ports::fanout::{Fanout, Signal};
+use parlor_core::ports::limits::Limits;
+use parlor_core::ports::log::{Position, Record};
+use parlor_core::ports::presence::Presence;
+use parlor_core::ports::sessions::Sessions;
+use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract};
+use parlor_core::time::Timestamp;
+use parlor_fanout::memory::{Memory, MemoryConfig};
+
+struct Subject(Arc<Memory>);
+
+async fn subject() -> Subject {
+    let lease_ms = u32::try_from(presence_contract::LEASE.as_millis()).expect("short");
+    Subject(Memory::new(MemoryConfig { lease_ms }))
+}
+
+#[async_trait]
+impl fanout_contract::Subject for Subject {
+    const PARTITIONS: u32 = 4;
+
+    fn client(&self) -> Arc<dyn Fanout> {
+        self.0.clone()
+    }
+
+    async fn another(&self) -> Arc<dyn Fanout> {
+        self.0.another()
+    }
+
+    async fn forget(&self) {
+        self.0.forget();
+    }
+
+    async fn forget_position(&self, partition: Partition) {
+        self.0.forget_position(partition);
+    }
+
+    async fn cut(&self) {
+        self.0.cut();
+    }
+
+    fn encode(&self, event: &Event) -> Bytes {
+        parlor_proto::encode(event)
+    }
+}
+
+#[async_trait]
+impl limits_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Limits> {
+        self.0.clone()
+    }
+
+    async fn another(&self) -> Arc<dyn Limits> {
+        self.0.another()
+    }
+
+    async fn raise_version(&self, room: &RoomId, version: u64) {
+        apply_version(&*self.0, room, version).await;
+    }
+}
+
+impl presence_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Presence> {
+        self.0.clone()
+    }
+}
+
+impl sessions_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Sessions> {
+        self.0.clone()
+    }
+}
+
+/// Applies an event that brings this membership version.
+async fn apply_version(fanout: &dyn Fanout, room: &RoomId, version: u64) {
+    let user = Actor { id: UserId::trusted("ann"), name: "ann".into(), avatar: None };
+    let member = Member { user: user.clone(), role: Role::Member, joined_at: Timestamp(1) };
+    let kind = Kind::MemberJoined { member, version };
+    let event = Event { id: EventId::now(), room: room.clone(), actor: user, kind };
+    let partition = parlor_core::partition::of(room, 4);
+    let record = Record {
+        partition,
+        seq: Seq::new(Generation(1), Offset(0)),
+        time: Timestamp(1),
+        encoded: parlor_proto::encode(&event),
+        event: Ok(Arc::new(event)),
+        trace: None,
+    };
+    let held = fanout.claim(partition, Position::START).await.expect("claimed");
+    fanout.apply(partition, held, &[record]).await.expect("applied");
+}
+
+mod fanout {
+    use super::subject;
+    parlor_core::fanout_contract!(subject());
+}
+
+mod limits {
+    use super::subject;
+    parlor_core::limits_contract!(subject());
+}
+
+mod presence {
+    use super::subject;
+    parlor_core::presence_contract!(subject());
+}
+
+mod sessions {
+    use super::subject;
+    parlor_core::sessions_contract!(subject());
+}
+
+fn typing(n: usize) -> Ephemeral {
+    let user = Actor { id: UserId::trusted(format!("user-{n}")), name: "u".into(), avatar: None };
+    Ephemeral::Typing { user, active: true }
+}
+
+#[tokio::test]
+async fn told_to_drop_signals_it_drops_that_many_and_that_fraction() {
+    let memory = Memory::new(MemoryConfig::for_testing());
+    let room = RoomId::trusted("r");
+    let mut heard = memory.listen();
+    memory.subscribe(&room).await.expect("subscribed");
+    memory.drop_signals(2);
+    for n in 0..3 {
+        memory.publish(&room, &typing(n)).await.expect("published");
+    }
+    assert!(matches!(heard.recv().await, Some(Signal::Ephemeral(_, news)) if news == typing(2)));
+    memory.drop_fraction(0.25);
+    for n in 0..100 {
+        memory.publish(&room, &typing(n)).await.expect("published");
+    }
+    assert_eq!(heard.len(), 75);
+}
+
+#[tokio::test]
+async fn told_to_be_away_it_refuses_and_coming_back_is_a_gap() {
+    let memory = Memory::new(MemoryConfig::for_testing());
+    let room = RoomId::trusted("r");
+    let mut heard = memory.listen();
+    memory.away(true);
+    assert!(memory.check().await.is_err());
+    assert!(memory.subscribe(&room).await.is_err(), "the wish is kept");
+    memory.away(false);
+    assert!(matches!(heard.recv().await, Some(Signal::Gap)));
+    memory.publish(&room, &typing(0)).await.expect("published");
+    assert!(matches!(heard.recv().await, Some(Signal::Ephemeral(..))));
+    memory.delay(Duration::from_millis(60));
+    let began = tokio::time::Instant::now();
+    memory.check().await.expect("slow but there");
+    assert!(began.elapsed() >= Duration::from_millis(60));
+}

@@ -1,0 +1,29 @@
+//! The migrations, embedded. Old and new versions of Parlor run side by side, so each expands before a later one
+//! contracts, and a database that is ahead of this version is no error.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+macro_rules! migrator {
+    ($folder:literal: $($version:literal $name:literal),* $(,)?) => {{
+        let mut migrator = Migrator::with_migrations(vec![$(Migration::new(
+            $version,
+            $name.into(),
+            MigrationType::Simple,
+            include_str!(concat!("../migrations/", $folder, "/", stringify!($version), "_", $name, ".sql")).into_sql_str(),
+            false,
+        )),*]);
+        migrator.set_ignore_missing(true);
+        migrator
+    }};
+}
+
+/// PostgreSQL's.
+pub(crate) fn postgres() -> Migrator {
+    migrator!("postgres": 0001 "rooms_and_messages")
+}
+
+/// SQLite's.
+pub(crate) fn sqlite() -> Migrator {
+    migrator!("sqlite": 0001 "rooms_and_messages")
+}

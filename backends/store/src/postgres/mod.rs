@@ -1,0 +1,164 @@
+//! The store on PostgreSQL (12 or newer).
+
+mod apply;
+mod change;
+mod config;
+mod messages;
+mod outbox;
+mod pool;
+mod rooms;
+mod upkeep;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parlor_core::event::{Actor, Delivery, Member, Room};
+use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::membership::{Change, Decision};
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::log::{Position, Record};
+use parlor_core::ports::store::{
+    ApplyError, ChangeError, Membership, Outgoing, Page, Read, RoomSummary, Store, Stored, StoredMessage,
+};
+use parlor_core::time::Timestamp;
+
+pub use self::config::Config;
+pub use self::upkeep::migrate;
+
+use self::pool::Pool;
+use crate::batch::Batch;
+use crate::calls::timed;
+
+/// As an operator calls it.
+const NAME: &str = "postgres";
+
+/// Users, rooms and messages in a PostgreSQL database that [`migrate`] has prepared.
+///
+/// What writes more than one row does so in a task of its own: a caller who stops waiting cancels nothing half-way.
+pub struct Postgres {
+    pool: Arc<Pool>,
+}
+
+impl Postgres {
+    /// Prepares connections. None is made yet: a server that is away makes calls answer [`Unavailable`], at once once
+    /// that is known, until it is back.
+    ///
+    /// # Errors
+    /// The URL is none.
+    #[allow(clippy::unused_async, reason = "connecting is allowed to take time")]
+    pub async fn connect(config: Config) -> Result<Arc<Self>, Unavailable> {
+        Ok(Arc::new(Self { pool: Arc::new(Pool::new(&config)?) }))
+    }
+}
+
+/// Runs `work` to its end whether or not anybody waits for it.
+async fn unhurried<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Unavailable> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(answer) => answer,
+        Err(ended) => Err(Unavailable::new(NAME, ended).into()),
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn position(&self, partition: Partition) -> Result<Position, Unavailable> {
+        timed(NAME, "position", apply::position(&self.pool, partition)).await
+    }
+
+    async fn apply(&self, partition: Partition, previous: Position, records: &[Record]) -> Result<Stored, ApplyError> {
+        let (pool, batch) = (Arc::clone(&self.pool), Batch::of(records));
+        let work = async move { apply::apply(&pool, partition, previous, batch).await };
+        timed(NAME, "apply", unhurried(work)).await
+    }
+
+    async fn see_user(&self, user: &Actor) -> Result<(), Unavailable> {
+        timed(NAME, "see_user", users::see(&self.pool, user)).await
+    }
+
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<Actor>, Unavailable> {
+        timed(NAME, "users", users::read(&self.pool, ids)).await
+    }
+
+    async fn change(&self, room: &RoomId, change: &Change) -> Result<Decision, ChangeError> {
+        let (pool, room, change) = (Arc::clone(&self.pool), room.clone(), change.clone());
+        let work = async move { change::change(&pool, &room, &change).await };
+        timed(NAME, "change", unhurried(work)).await
+    }
+
+    async fn outbox(&self, room: &RoomId) -> Result<Vec<Outgoing>, Unavailable> {
+        timed(NAME, "outbox", outbox::of_room(&self.pool, room)).await
+    }
+
+    async fn stale_outbox(&self, age: Duration, limit: usize) -> Result<Vec<Outgoing>, Unavailable> {
+        let pool = Arc::clone(&self.pool);
+        let work = async move { outbox::stale(&pool, age, limit).await };
+        timed(NAME, "stale_outbox", unhurried(work)).await
+    }
+
+    async fn outbox_sent(&self, ids: &[i64]) -> Result<(), Unavailable> {
+        timed(NAME, "outbox_sent", outbox::sent(&self.pool, ids)).await
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, Unavailable> {
+        timed(NAME, "room", rooms::room(&self.pool, id)).await
+    }
+
+    async fn membership(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Option<(Room, Option<Membership>)>, Unavailable> {
+        timed(NAME, "membership", rooms::membership(&self.pool, room, user)).await
+    }
+
+    async fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<RoomSummary>, Unavailable> {
+        timed(NAME, "rooms_of", rooms::of_user(&self.pool, user, limit)).await
+    }
+
+    async fn members(&self, room: &RoomId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, Unavailable> {
+        timed(NAME, "members", rooms::members(&self.pool, room, after, limit)).await
+    }
+
+    async fn messages(&self, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
+        timed(NAME, "messages", messages::page(&self.pool, read)).await
+    }
+
+    async fn changes(
+        &self,
+        room: &RoomId,
+        partition: Partition,
+        after: Seq,
+        through: Seq,
+        limit: usize,
+    ) -> Result<Page<Delivery>, Unavailable> {
+        timed(NAME, "changes", messages::changes(&self.pool, room, partition, after, through, limit)).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, Unavailable> {
+        timed(NAME, "message", messages::message(&self.pool, id)).await
+    }
+
+    async fn seq_at(
+        &self,
+        room: &RoomId,
+        partition: Partition,
+        time: Timestamp,
+    ) -> Result<(Option<Seq>, Offset), Unavailable> {
+        timed(NAME, "seq_at", messages::seq_at(&self.pool, room, partition, time)).await
+    }
+
+    async fn maintain(&self) -> Result<(), Unavailable> {
+        let pool = Arc::clone(&self.pool);
+        timed(NAME, "maintain", unhurried(async move { upkeep::maintain(&pool).await })).await
+    }
+
+    async fn check(&self) -> Result<(), Unavailable> {
+        timed(NAME, "check", upkeep::check(&self.pool)).await
+    }
+}

@@ -1,0 +1,42 @@
+//! Migrations, partitions ahead of time, and what is over.
+
+use parlor_core::ports::Unavailable;
+use sqlx::{Connection, PgConnection, query};
+
+use super::pool::Pool;
+use super::{Config, NAME};
+
+/// Brings the database's schema to this version. Several may ask at once; one does it. A database that is ahead is
+/// left as it is.
+///
+/// # Errors
+/// The server is away, or a migration failed: the database is then as the migration before it left it.
+pub async fn migrate(config: &Config) -> Result<(), Unavailable> {
+    // A migration may take longer than any statement of the service.
+    let options = config.connection()?.options([("statement_timeout", "0")]);
+    let mut connection = PgConnection::connect_with(&options).await.map_err(Pool::error)?;
+    crate::migrations::postgres().run(&mut connection).await.map_err(|error| Unavailable::new(NAME, error))?;
+    connection.close().await.map_err(Pool::error)
+}
+
+/// Makes the partitions of the next two months and removes outbox rows that were sent over an hour ago.
+pub(super) async fn maintain(pool: &Pool) -> Result<(), Unavailable> {
+    let mut connection = pool.get().await?;
+    let upkeep = async {
+        let mut tx = connection.begin().await?;
+        // Attaching a partition waits for readers of the default one; those behind it must not wait long.
+        query("SET LOCAL lock_timeout = '2s'").execute(&mut *tx).await?;
+        query("SELECT make_message_partitions(2)").execute(&mut *tx).await?;
+        tx.commit().await?;
+        query("DELETE FROM outbox WHERE sent_at < now() - interval '1 hour'").execute(&mut *connection).await
+    };
+    upkeep.await.map_err(Pool::error)?;
+    Ok(())
+}
+
+/// Whether it answers, with the schema in place.
+pub(super) async fn check(pool: &Pool) -> Result<(), Unavailable> {
+    let mut connection = pool.get().await?;
+    query("SELECT FROM applied LIMIT 1").execute(&mut *connection).await.map_err(Pool::error)?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Decisions about rooms and members, one at a time: a writing transaction has the file to itself.
+
+use parlor_core::error::ChatError;
+use parlor_core::event::Room;
+use parlor_core::ids::RoomId;
+use parlor_core::membership::{Change, Decision, decide};
+use parlor_core::ports::store::ChangeError;
+use parlor_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, query, query_as};
+
+use super::pools::{Pools, error};
+use crate::at::At;
+use crate::decisions::{decided_pair, known, users, wanted_pair};
+use crate::rows::{RoomRow, room_columns};
+
+/// Decides `change` and writes what it comes to.
+pub(super) async fn change(pools: &Pools, room: &RoomId, change: &Change) -> Result<Decision, ChangeError> {
+    let mut tx = pools.write().await.map_err(error)?;
+    let found = find(&mut tx, room, change).await.map_err(error)?;
+    let concerned = concerned(&mut tx, found.as_ref(), change).await.map_err(error)?;
+    let known = known(found, &concerned, Timestamp::now()).map_err(error)?;
+    let decision = decide(&known, change)?;
+    if decision.members.is_empty() && decision.events.is_empty() {
+        return Ok(decision);
+    }
+    let write = async {
+        if !write_room(&mut tx, &decision, known.now).await? {
+            return Ok(false);
+        }
+        super::users::make(&mut tx, users(&decision).into_iter()).await?;
+        write_members(&mut tx, &decision).await?;
+        super::outbox::write(&mut tx, &decision, known.now).await?;
+        tx.commit().await?;
+        Ok(true)
+    };
+    if write.await.map_err(error)? { Ok(decision) } else { Err(ChatError::not_found("room").into()) }
+}
+
+async fn find(tx: &mut SqliteConnection, room: &RoomId, change: &Change) -> Result<Option<Room>, sqlx::Error> {
+    const ROOM: &str = concat!(
+        "SELECT ",
+        room_columns!(),
+        " FROM rooms r WHERE (r.id = ?1 OR (r.user_a = ?2 AND r.user_b = ?3)) AND r.deleted_at IS NULL"
+    );
+    let pair = wanted_pair(change);
+    let row: Option<RoomRow> = query_as(ROOM)
+        .bind(room.as_str())
+        .bind(pair.as_ref().map(|pair| pair.0.as_str()))
+        .bind(pair.as_ref().map(|pair| pair.1.as_str()))
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.map(Room::from))
+}
+
+async fn concerned(
+    tx: &mut SqliteConnection,
+    room: Option<&Room>,
+    change: &Change,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    const CONCERNED: &str = "\
+        SELECT u.id AS user_id, u.name AS user_name, u.avatar_url AS user_avatar, m.role, m.left_seq \
+        FROM users u LEFT JOIN members m ON m.user_id = u.id AND m.room_id = ?1 WHERE u.id = ?2";
+    let mut rows = Vec::new();
+    for id in change.concerned() {
+        let row =
+            query(CONCERNED).bind(room.map(|room| room.id.as_str())).bind(id.as_str()).fetch_optional(&mut *tx).await?;
+        rows.extend(row);
+    }
+    Ok(rows)
+}
+
+/// False where the row is not the one that was decided about: a room of this id was deleted, and its id is spent.
+async fn write_room(tx: &mut SqliteConnection, decision: &Decision, now: Timestamp) -> Result<bool, sqlx::Error> {
+    // The two users of a direct room never change, and a version only rises.
+    const WRITE: &str = "\
+        INSERT INTO rooms AS r (id, kind, name, description, avatar_url, is_private, created_by, created_at, \
+            updated_at, version, member_count, user_a, user_b) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description, \
+            avatar_url = excluded.avatar_url, is_private = excluded.is_private, updated_at = excluded.updated_at, \
+            version = excluded.version, member_count = excluded.member_count \
+        WHERE r.version < excluded.version";
+    let room = &decision.room;
+    let pair = decided_pair(decision);
+    let written = query(WRITE)
+        .bind(room.id.as_str())
+        .bind(room.kind.as_str())
+        .bind(room.name.as_deref())
+        .bind(room.description.as_deref())
+        .bind(room.avatar.as_deref())
+        .bind(room.private)
+        .bind(room.created_by.as_str())
+        .bind(At(room.created_at))
+        .bind(At(now))
+        .bind(room.version.cast_signed())
+        .bind(i64::from(room.member_count))
+        .bind(pair.as_ref().map(|pair| pair.0.as_str()))
+        .bind(pair.as_ref().map(|pair| pair.1.as_str()))
+        .execute(tx)
+        .await?;
+    Ok(written.rows_affected() == 1)
+}
+
+async fn write_members(tx: &mut SqliteConnection, decision: &Decision) -> Result<(), sqlx::Error> {
+    // Who comes (back) has read what was said so far: unread counts begin here. For who leaves, the time is that of the
+    // leaving, and where it is in the room's order is known when the log's record of it is applied.
+    const WRITE: &str = "\
+        INSERT INTO members AS m (room_id, user_id, role, joined_at, left_at, version, read_seq, read_no) \
+        VALUES (?1, ?2, ?3, ?4, CASE ?3 WHEN 'left' THEN ?4 END, ?5, \
+            coalesce((SELECT last_seq FROM room_counters WHERE room_id = ?1), 0), \
+            coalesce((SELECT last_no FROM room_counters WHERE room_id = ?1), 0)) \
+        ON CONFLICT (room_id, user_id) DO UPDATE SET \
+            role = excluded.role, left_at = excluded.left_at, left_seq = NULL, version = excluded.version, \
+            joined_at = CASE WHEN m.role = 'left' AND excluded.role <> 'left' THEN excluded.joined_at \
+                ELSE m.joined_at END, \
+            read_seq = CASE WHEN m.role = 'left' THEN max(m.read_seq, excluded.read_seq) ELSE m.read_seq END, \
+            read_no = CASE WHEN m.role = 'left' THEN max(m.read_no, excluded.read_no) ELSE m.read_no END";
+    for member in &decision.members {
+        query(WRITE)
+            .bind(decision.room.id.as_str())
+            .bind(member.user.id.as_str())
+            .bind(member.role.as_str())
+            .bind(At(member.joined_at))
+            .bind(decision.room.version.cast_signed())
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Messages and changes by their place. Every range comes with how far the store sees, from one statement and so from
+//! one snapshot.
+
+use parlor_core::event::Delivery;
+use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq};
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::store::{Page, Read, StoredMessage};
+use parlor_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{query, query_as};
+
+use super::pools::{Pools, error};
+use crate::at::At;
+use crate::rows::{MessageRow, column, limit, message_columns, seq};
+
+/// `applied` of partition ?2, in a row of its own so that a range without rows still says it.
+macro_rules! applied {
+    () => {
+        "(SELECT coalesce((SELECT off FROM applied WHERE partition = ?2), -1) AS applied) a"
+    };
+}
+
+/// A page of a room's messages.
+pub(super) async fn page(pools: &Pools, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
+    macro_rules! read {
+        ($order:literal) => {
+            concat!(
+                "SELECT a.applied, ",
+                message_columns!(),
+                " FROM ",
+                applied!(),
+                " LEFT JOIN (SELECT * FROM messages WHERE room_id = ?1 AND seq > ?3 AND seq < ?4",
+                " AND deleted_at IS NULL ORDER BY seq ",
+                $order,
+                " LIMIT ?5) m ON true ORDER BY m.seq ",
+                $order
+            )
+        };
+    }
+    let sql = if read.newest_first { read!("DESC") } else { read!("ASC") };
+    let rows: Vec<SqliteRow> = query(sql)
+        .bind(read.room.as_str())
+        .bind(i64::from(read.partition.0))
+        .bind(column(read.after))
+        .bind(column(read.before))
+        .bind(limit(read.limit))
+        .fetch_all(&pools.readers)
+        .await
+        .map_err(error)?;
+    crate::rows::messages(rows).map_err(error)
+}
+
+/// All that happened in a room.
+pub(super) async fn changes(
+    pools: &Pools,
+    room: &RoomId,
+    partition: Partition,
+    after: Seq,
+    through: Seq,
+    rows: usize,
+) -> Result<Page<Delivery>, Unavailable> {
+    const READ: &str = concat!(
+        "SELECT a.applied, e.* FROM ",
+        applied!(),
+        " LEFT JOIN (",
+        "SELECT ",
+        message_columns!(),
+        ", NULL AS payload FROM messages m",
+        " WHERE m.room_id = ?1 AND m.seq > ?3 AND m.seq <= ?4 AND m.deleted_at IS NULL",
+        " UNION ALL ",
+        "SELECT NULL, c.seq, c.room_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,",
+        " c.time, NULL, NULL, c.payload FROM room_changes c",
+        " WHERE c.room_id = ?1 AND c.seq > ?3 AND c.seq <= ?4",
+        " ORDER BY seq LIMIT ?5) e ON true ORDER BY e.seq"
+    );
+    let rows: Vec<SqliteRow> = query(READ)
+        .bind(room.as_str())
+        .bind(i64::from(partition.0))
+        .bind(column(after))
+        .bind(column(through))
+        .bind(limit(rows))
+        .fetch_all(&pools.readers)
+        .await
+        .map_err(error)?;
+    crate::rows::deliveries(rows).map_err(error)
+}
+
+/// A message by its id; the newest where an id was stored again after it was forgotten.
+pub(super) async fn message(pools: &Pools, id: MessageId) -> Result<Option<StoredMessage>, Unavailable> {
+    const READ: &str =
+        concat!("SELECT ", message_columns!(), " FROM messages m WHERE m.id = ?1 ORDER BY m.seq DESC LIMIT 1");
+    let row: Option<MessageRow> = query_as(READ).bind(id.0).fetch_optional(&pools.readers).await.map_err(error)?;
+    Ok(row.map(StoredMessage::from))
+}
+
+/// The lowest seq at or after a time. Times follow the order of seqs but for a clock that steps back: what lies within
+/// an hour behind the first time found is looked at too.
+pub(super) async fn seq_at(
+    pools: &Pools,
+    room: &RoomId,
+    partition: Partition,
+    time: Timestamp,
+) -> Result<(Option<Seq>, Offset), Unavailable> {
+    const READ: &str = concat!(
+        "SELECT a.applied, (SELECT min(m.seq) FROM messages m,",
+        " (SELECT time FROM messages WHERE room_id = ?1 AND time >= ?3 ORDER BY time LIMIT 1) f",
+        " WHERE m.room_id = ?1 AND m.time >= ?3 AND m.time <= f.time + 3600000) AS seq FROM ",
+        applied!()
+    );
+    let (applied, found): (i64, Option<i64>) = query_as(READ)
+        .bind(room.as_str())
+        .bind(i64::from(partition.0))
+        .bind(At(time))
+        .fetch_one(&pools.readers)
+        .await
+        .map_err(error)?;
+    Ok((found.map(seq), Offset(applied)))
+}

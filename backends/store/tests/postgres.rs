@@ -1,0 +1,222 @@
+//! The contract on a real PostgreSQL, and what is PostgreSQL's alone: partitions, locks, being away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parlor_core::event::{Event, Kind, Message, MessageType, Room, RoomKind};
+use parlor_core::ids::{Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::membership::{Change, nameless};
+use parlor_core::ports::log::{Position, Record};
+use parlor_core::ports::store::{ApplyError, Read, Store, Stored};
+use parlor_core::ports::store_contract::Subject;
+use parlor_core::time::Timestamp;
+use parlor_store::postgres::{Config, Postgres, migrate};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar};
+
+parlor_core::store_contract!(make());
+
+/// A database of a test's own.
+struct Database {
+    server: String,
+    name: String,
+    config: Config,
+}
+
+impl Database {
+    async fn make() -> Self {
+        let server = std::env::var("PARLOR_TEST_POSTGRES").expect(
+            "PARLOR_TEST_POSTGRES is not set: run `make test`, or `infra/local/servers up` and use its variables",
+        );
+        let name = format!("store_{}", uuid::Uuid::new_v4().simple());
+        let mut admin = PgConnection::connect(&server).await.unwrap_or_else(|error| {
+            panic!("no PostgreSQL at PARLOR_TEST_POSTGRES ({error}): run `make test` or `infra/local/servers up`")
+        });
+        query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.expect("a database");
+        let at = server.rfind('/').expect("a URL with a database");
+        let config = Config::for_testing(&format!("{}/{name}", &server[..at]));
+        migrate(&config).await.expect("migrated");
+        Self { server, name, config }
+    }
+
+    async fn store(&self) -> Arc<Postgres> {
+        Postgres::connect(self.config.clone()).await.expect("a store")
+    }
+
+    async fn session(&self) -> PgConnection {
+        PgConnection::connect(&self.config.url).await.expect("a session")
+    }
+
+    async fn drop(self) {
+        let mut admin = PgConnection::connect(&self.server).await.expect("the server");
+        let sql = AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        query(sql).execute(&mut admin).await.expect("dropped");
+    }
+}
+
+async fn make() -> Subject {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let poison = vec![
+        Message { metadata: Some("{not json".into()), ..text("fine") },
+        text("a NUL \u{0} in the middle"),
+        Message { temp_id: Some("\u{0}".into()), ..text("fine") },
+    ];
+    Subject { store, encode: parlor_proto::encode, poison, close: Box::pin(database.drop()) }
+}
+
+fn text(content: &str) -> Message {
+    Message { content: content.into(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None }
+}
+
+fn record(offset: i64, time: Timestamp) -> Record {
+    let event = Event {
+        id: MessageId::now().into(),
+        room: RoomId::trusted("r"),
+        actor: nameless(&UserId::trusted("a")),
+        kind: Kind::MessageSent(text("hi")),
+    };
+    let seq = Seq::new(Generation(1), Offset(offset));
+    let encoded = parlor_proto::encode(&event);
+    Record { partition: Partition(0), seq, time, encoded, event: Ok(event.into()), trace: None }
+}
+
+#[tokio::test]
+async fn migrating_again_changes_nothing() {
+    let database = Database::make().await;
+    let (one, other) = tokio::join!(migrate(&database.config), migrate(&database.config));
+    one.expect("nothing to do");
+    other.expect("nothing to do");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn while_one_relay_asks_another_gets_no_stale_rows() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let group = RoomId::new_group();
+    let room = Room {
+        id: group.clone(),
+        kind: RoomKind::Group,
+        name: None,
+        description: None,
+        avatar: None,
+        private: false,
+        created_by: UserId::trusted("a"),
+        created_at: Timestamp(0),
+        version: 0,
+        member_count: 0,
+    };
+    let creator = nameless(&UserId::trusted("a"));
+    store.change(&group, &Change::Create { room, creator, members: vec![], limit: 9 }).await.expect("made");
+    let mut other = database.session().await;
+    let mut turn = other.begin().await.expect("a transaction");
+    query("SELECT pg_advisory_xact_lock(hashtextextended('parlor.outbox', 0))")
+        .execute(&mut *turn)
+        .await
+        .expect("the turn");
+    assert!(store.stale_outbox(Duration::ZERO, 10).await.expect("an answer").is_empty());
+    turn.rollback().await.expect("given back");
+    assert!(!store.stale_outbox(Duration::ZERO, 10).await.expect("an answer").is_empty());
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_locked_table_is_no_poison() {
+    let database = Database::make().await;
+    let config = Config { statement_timeout_ms: 300, ..database.config.clone() };
+    let store = Postgres::connect(config).await.expect("a store");
+    let mut other = database.session().await;
+    let mut locked = other.begin().await.expect("a transaction");
+    query("LOCK TABLE messages").execute(&mut *locked).await.expect("locked");
+    let record = record(0, Timestamp::now());
+    let answer = store.apply(Partition(0), Position::START, std::slice::from_ref(&record)).await;
+    assert!(matches!(answer, Err(ApplyError::Unavailable(_))), "{answer:?}");
+    locked.rollback().await.expect("unlocked");
+    assert_eq!(store.position(Partition(0)).await.expect("a position"), Position::START);
+    let answer = store.apply(Partition(0), Position::START, &[record]).await.expect("applied");
+    assert!(matches!(answer, Stored::Done { messages: 1, .. }));
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn what_a_caller_stops_waiting_for_is_finished() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let record = record(0, Timestamp::now());
+    let _ = tokio::time::timeout(
+        Duration::from_micros(50),
+        store.apply(Partition(0), Position::START, std::slice::from_ref(&record)),
+    )
+    .await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.position(Partition(0)).await.expect("a position") != record.position() {
+        assert!(Instant::now() < deadline, "it was not finished");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn rows_of_a_month_without_a_partition_move_to_their_own_when_it_is_made() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let mut session = database.session().await;
+    let next =
+        "SELECT 'messages_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '2 months', 'YYYY_MM')";
+    let partition: String = query_scalar(next).fetch_one(&mut session).await.expect("a name");
+    query(AssertSqlSafe(format!("DROP TABLE {partition}"))).execute(&mut session).await.expect("dropped");
+    let ahead = "SELECT (extract(epoch FROM (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '2 months')) * 1000)::bigint";
+    let begins: i64 = query_scalar(ahead).fetch_one(&mut session).await.expect("a time");
+    let records =
+        [record(0, Timestamp(begins - 1)), record(1, Timestamp(begins)), record(2, Timestamp(begins + 86_400_000))];
+    store.apply(Partition(0), Position::START, &records).await.expect("applied");
+    let count = async |session: &mut PgConnection, table: &str| -> i64 {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        query_scalar(sql).fetch_one(session).await.expect("a count")
+    };
+    assert_eq!(count(&mut session, "messages_default").await, 2);
+    store.maintain().await.expect("made");
+    assert_eq!(count(&mut session, "messages_default").await, 0);
+    assert_eq!(count(&mut session, &partition).await, 2);
+    let room = RoomId::trusted("r");
+    let read = Read {
+        room: &room,
+        partition: Partition(0),
+        after: Seq::ZERO,
+        before: Seq::MAX,
+        limit: 9,
+        newest_first: false,
+    };
+    assert_eq!(store.messages(read).await.expect("a page").rows.len(), 3);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_told_at_once_and_its_return_is_noticed() {
+    // Nothing listens on port 1.
+    let config = Config::for_testing("postgres://parlor@127.0.0.1:1/parlor");
+    let store = Postgres::connect(config).await.expect("connecting does not need the server");
+    let first = Instant::now();
+    store.check().await.expect_err("away");
+    assert!(first.elapsed() < Duration::from_secs(1), "a refused connection is not waited for: {:?}", first.elapsed());
+    let rest = Instant::now();
+    for _ in 0..100 {
+        store.check().await.expect_err("away");
+    }
+    assert!(rest.elapsed() < Duration::from_millis(100), "nobody waits any more: {:?}", rest.elapsed());
+    Postgres::connect(Config::for_testing("not a url")).await.err().expect("a wrong URL is an error at once");
+}
+
+#[tokio::test]
+async fn a_server_that_dropped_its_connections_is_used_again() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    store.check().await.expect("answers");
+    let mut session = database.session().await;
+    query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        .execute(&mut session)
+        .await
+        .expect("terminated");
+    store.check().await.expect("answers on a new connection");
+    database.drop().await;
+}

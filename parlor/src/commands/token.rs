@@ -1,0 +1,134 @@
+//! `gentoken` and `checktoken`: JSON Web Tokens as gateways accept them (DESIGN.md §9).
+
+use anyhow::{Context, Result, bail};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parlor_core::ids::UserId;
+use parlor_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Gentoken;
+use crate::config::Config;
+
+/// What a token says, under the names of `dotted-architecture.md` §4.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims {
+    sub: String,
+    #[serde(default)]
+    user_id: Option<String>,
+    #[serde(default)]
+    user_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_avatar: Option<String>,
+    iss: String,
+    aud: String,
+    #[serde(default)]
+    iat: i64,
+    exp: i64,
+}
+
+/// Prints a token. Nothing else goes to standard output, so that `$(parlor gentoken …)` is the token.
+pub(super) fn generate(config: &Config, wanted: Gentoken) -> Result<()> {
+    println!("{}", sign(config, wanted, Timestamp::now())?);
+    if config.has_development_secret() {
+        eprintln!("warning: signed with the development secret, which production refuses");
+    }
+    Ok(())
+}
+
+/// Prints what a good token says.
+pub(super) fn check(config: &Config, token: &str) -> Result<()> {
+    let claims = verify(config, token)?;
+    println!("{}", serde_json::to_string_pretty(&claims).context("claims cannot be shown")?);
+    println!("good until {}", Timestamp(claims.exp.saturating_mul(1000)));
+    if config.has_development_secret() {
+        eprintln!("warning: checked with the development secret, which production refuses");
+    }
+    Ok(())
+}
+
+fn sign(config: &Config, wanted: Gentoken, now: Timestamp) -> Result<String> {
+    let Some(user) = UserId::parse(&wanted.user) else {
+        bail!("--user: an id has 1 to 255 characters and no control characters");
+    };
+    let ttl = wanted.ttl.unwrap_or(config.auth.ttl).0.as_secs();
+    let iat = now.0 / 1000;
+    let claims = Claims {
+        sub: user.to_string(),
+        user_id: Some(user.to_string()),
+        user_name: Some(wanted.name.unwrap_or_else(|| user.to_string())),
+        user_avatar: wanted.avatar,
+        iss: config.auth.issuer.clone(),
+        aud: config.auth.audience.clone(),
+        iat,
+        exp: i64::try_from(ttl).ok().and_then(|ttl| iat.checked_add(ttl)).context("--ttl is too long")?,
+    };
+    let key = EncodingKey::from_secret(config.secret().as_bytes());
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).context("the token cannot be signed")
+}
+
+fn verify(config: &Config, token: &str) -> Result<Claims> {
+    let mut rules = Validation::new(Algorithm::HS256);
+    rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    rules.set_issuer(&[&config.auth.issuer]);
+    rules.set_audience(&[&config.auth.audience]);
+    rules.validate_nbf = true;
+    rules.leeway = 5;
+    let read = |secret: &str| {
+        jsonwebtoken::decode::<Claims>(token.trim(), &DecodingKey::from_secret(secret.as_bytes()), &rules)
+    };
+    let mut read_with = read(config.secret());
+    if read_with.is_err() && !config.auth.previous_secret.is_empty() {
+        read_with = read(config.auth.previous_secret.reveal()).or(read_with);
+    }
+    Ok(read_with.context("the token is not good")?.claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Mode, Preset, Secret, Span};
+
+    fn development() -> Config {
+        Config::defaults(Mode::Development, Preset::Shipped)
+    }
+
+    fn wanted() -> Gentoken {
+        Gentoken { user: "u1".into(), name: Some("User 1".into()), avatar: None, ttl: None }
+    }
+
+    #[test]
+    fn a_token_that_was_made_is_good_and_says_who_it_is() {
+        let config = development();
+        let token = sign(&config, wanted(), Timestamp::now()).expect("signed");
+        let claims = verify(&config, &token).expect("good");
+        assert_eq!((claims.sub.as_str(), claims.user_id.as_deref()), ("u1", Some("u1")));
+        assert_eq!(claims.user_name.as_deref(), Some("User 1"));
+        assert_eq!((claims.iss.as_str(), claims.aud.as_str()), ("parlor", "parlor"));
+        assert_eq!(claims.exp - claims.iat, 3600);
+    }
+
+    #[test]
+    fn a_token_ends_and_another_secret_is_refused() {
+        let config = development();
+        let old = Timestamp::now().plus_millis(-7_200_000);
+        assert!(verify(&config, &sign(&config, wanted(), old).expect("signed")).is_err());
+        let long = Gentoken { ttl: Some(Span::seconds(10_000)), ..wanted() };
+        assert!(verify(&config, &sign(&config, long, old).expect("signed")).is_ok());
+        let mut other = development();
+        other.auth.secret = Secret::new("another secret of enough bytes, and more");
+        let token = sign(&other, wanted(), Timestamp::now()).expect("signed");
+        assert!(verify(&config, &token).is_err());
+    }
+
+    #[test]
+    fn while_the_secret_is_changed_tokens_of_both_are_good() {
+        let (mut before, mut after) = (development(), development());
+        before.auth.secret = Secret::new("the one before, of enough bytes for it");
+        after.auth.secret = Secret::new("the one after, of enough bytes for it");
+        after.auth.previous_secret = before.auth.secret.clone();
+        for config in [&before, &after] {
+            assert!(verify(&after, &sign(config, wanted(), Timestamp::now()).expect("signed")).is_ok());
+        }
+    }
+}

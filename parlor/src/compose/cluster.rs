@@ -1,0 +1,138 @@
+//! The roles as processes of their own, on Kafka, Redis and PostgreSQL.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use parlor_core::consume;
+use parlor_core::ports::log::Log;
+use parlor_core::ports::store::Store;
+use parlor_fanout::redis::Redis;
+use parlor_log::kafka::{KafkaLog, TopicError};
+use parlor_store::postgres::Postgres;
+
+use super::checks::{check_consumer, check_fanout, check_log, check_store};
+use super::process::{self, FLUSH, Process};
+use super::{front, slices};
+use crate::config::Config;
+use crate::ops::{self, Dependency};
+
+pub(super) async fn gateway(config: Config) -> Result<()> {
+    let name = slices::name(&config.gateway.name);
+    let mut process = Process::begin("gateway")?;
+    let log = process.prepare(kafka(&config, &name)).await?;
+    let redis = process.prepare(redis(&config)).await?;
+    let store = process.prepare(postgres(&config)).await?;
+    let dependencies = vec![
+        Dependency::needed("kafka", check_log(&log)),
+        // Cut off from Redis, a gateway has no live events to give: newcomers are better off elsewhere.
+        Dependency::needed("redis", check_fanout(&redis)),
+        // Without it history is late, and nothing else.
+        Dependency::helpful("postgres", check_store(&store)),
+    ];
+    let serving = process.serve(&name, dependencies);
+    let ports = parlor_gateway::Ports {
+        log,
+        fanout: redis.clone(),
+        presence: redis.clone(),
+        limits: redis.clone(),
+        sessions: redis,
+        store,
+    };
+    let (gateway, routes) = front::make(&config, &name, ports, &serving, "redis");
+    let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
+    tracing::info!(name, address = config.gateway.listen, "the gateway serves");
+    let shutdown = serving.shutdown.clone();
+    let served = gateway.serve(listener, routes, shutdown).await.context("the gateway cannot serve any more");
+    serving.shutdown.cancel();
+    served
+}
+
+pub(super) async fn delivery_worker(config: Config) -> Result<()> {
+    let name = slices::name(&config.delivery_worker.name);
+    let mut process = Process::begin(parlor_delivery_worker::ROLE)?;
+    let log = process.prepare(kafka(&config, &name)).await?;
+    let redis = process.prepare(redis(&config)).await?;
+    let consuming = consume::Health::new();
+    let dependencies = vec![
+        Dependency::needed("kafka", check_log(&log)),
+        Dependency::needed("redis", check_fanout(&redis)),
+        Dependency::needed("consumer", check_consumer(&consuming)),
+    ];
+    let serving = process.serve(&name, dependencies);
+    let listener = process::listen("delivery_worker.listen", &config.delivery_worker.listen).await?;
+    tracing::info!(name, address = config.delivery_worker.listen, "the delivery-worker works");
+    let ports = parlor_delivery_worker::Ports { log: log.clone(), fanout: redis };
+    let slice = slices::delivery_worker(&config, &name);
+    let work = parlor_delivery_worker::run(slice, ports, consuming, serving.shutdown.clone());
+    let done = tokio::select! {
+        done = work => done.context("the delivery-worker ended"),
+        failed = process::http(listener, ops::routes(&serving.health, serving.recorder.clone())) => failed,
+    };
+    serving.shutdown.cancel();
+    log.flush(FLUSH).await;
+    done
+}
+
+pub(super) async fn persister(config: Config) -> Result<()> {
+    let name = slices::name(&config.persister.name);
+    let mut process = Process::begin(parlor_persister::ROLE)?;
+    let log = process.prepare(kafka(&config, &name)).await?;
+    let store = process.prepare(postgres(&config)).await?;
+    let consuming = consume::Health::new();
+    let dependencies = vec![
+        Dependency::needed("kafka", check_log(&log)),
+        Dependency::needed("postgres", check_store(&store)),
+        Dependency::needed("consumer", check_consumer(&consuming)),
+    ];
+    let serving = process.serve(&name, dependencies);
+    let listener = process::listen("persister.listen", &config.persister.listen).await?;
+    tracing::info!(name, address = config.persister.listen, "the persister works");
+    let ports = parlor_persister::Ports { log: log.clone(), store };
+    let work = parlor_persister::run(slices::persister(&config, &name), ports, consuming, serving.shutdown.clone());
+    let done = tokio::select! {
+        done = work => done.context("the persister ended"),
+        failed = process::http(listener, ops::routes(&serving.health, serving.recorder.clone())) => failed,
+    };
+    serving.shutdown.cancel();
+    log.flush(FLUSH).await;
+    done
+}
+
+/// Makes topics and tables, or brings them up to date.
+pub(super) async fn migrate(config: Config) -> Result<()> {
+    let slice = slices::kafka(&config, "migrate");
+    let attempt = || async {
+        match parlor_log::kafka::migrate(&slice).await {
+            // Away: worth another try. Anything else is as it is.
+            Err(TopicError::Kafka(reason)) => Err(parlor_core::ports::Unavailable::new("kafka", reason)),
+            other => Ok(other),
+        }
+    };
+    let migrated = process::patiently("kafka.brokers: the topics cannot be made", attempt).await?;
+    let migrated = migrated.context("kafka: the topic is not as it must be")?;
+    match migrated.created.as_slice() {
+        [] => println!("kafka: {} is there", slice.topic()),
+        created => println!("kafka: made {}", created.join(", ")),
+    }
+    let slice = slices::postgres(&config);
+    let attempt = || parlor_store::postgres::migrate(&slice);
+    process::patiently("postgres.url: the tables cannot be made", attempt).await?;
+    println!("postgres: up to date");
+    Ok(())
+}
+
+async fn kafka(config: &Config, client: &str) -> Result<Arc<dyn Log>> {
+    let slice = slices::kafka(config, client);
+    let attempt = || KafkaLog::connect(slice.clone());
+    Ok(process::patiently("kafka.brokers: the log cannot be used", attempt).await?)
+}
+
+/// Does not wait for Redis: a gateway takes sends without it.
+async fn redis(config: &Config) -> Result<Arc<Redis>> {
+    Redis::connect(slices::redis(config)).await.context("redis.url")
+}
+
+/// Does not wait for PostgreSQL.
+async fn postgres(config: &Config) -> Result<Arc<dyn Store>> {
+    Ok(Postgres::connect(slices::postgres(config)).await.context("postgres.url")?)
+}

@@ -1,0 +1,29 @@
+//! A gateway with everything else that its port serves.
+
+use std::sync::Arc;
+
+use axum::Router;
+use parlor_gateway::{Gateway, Ports};
+
+use super::process::Serving;
+use super::slices;
+use crate::config::Config;
+use crate::{ops, page};
+
+/// The gateway, and the routes beside its sockets. `fanout` is the dependency that `/health/chat` calls redis.
+pub(super) fn make(
+    config: &Config,
+    name: &str,
+    ports: Ports,
+    serving: &Serving,
+    fanout: &'static str,
+) -> (Arc<Gateway>, Router) {
+    let gateway = Arc::new(Gateway::new(slices::gateway(config, name), ports));
+    let counted = gateway.clone();
+    let mut routes = ops::routes(&serving.health, serving.recorder.clone())
+        .merge(ops::chat_route(&serving.health, fanout, move || counted.connections()));
+    if config.http.page {
+        routes = routes.merge(page::routes());
+    }
+    (gateway, routes)
+}

@@ -1,0 +1,118 @@
+//! Each component's slice of the settings, in the form in which it takes it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parlor_gateway::vocabularies::{Rules, Vocabulary};
+
+use crate::config::{Config, Span};
+
+/// A process's name: the one configured, else the host's, of which there is one.
+pub(super) fn name(configured: &str) -> String {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let given = Some(configured.to_owned()).filter(|name| !name.is_empty());
+    given.or_else(host).map_or_else(|| "parlor".into(), |name| name.trim().to_lowercase())
+}
+
+pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let origins = &config.http.allowed_origins;
+    parlor_gateway::Config {
+        name: name.to_owned(),
+        auth: parlor_gateway::Auth {
+            secret: config.secret().to_owned(),
+            previous_secret: some(config.auth.previous_secret.reveal()),
+            issuer: config.auth.issuer.clone(),
+            audience: config.auth.audience.clone(),
+            guests: config.auth.guests,
+            patience: Duration::from_secs(10),
+            grace: Duration::from_secs(60),
+        },
+        rooms: parlor_gateway::Rooms {
+            create_on_join: config.rooms.create_on_join,
+            member_limit: config.rooms.member_limit,
+            big: config.rooms.big_room,
+            ..parlor_gateway::Rooms::default()
+        },
+        limits: parlor_gateway::LimitSet {
+            message: config.limits.message.0,
+            room_create: config.limits.room_create.0,
+            typing: config.limits.typing.0,
+            join: config.limits.join.0,
+            history: config.limits.history.0,
+        },
+        rules: Rules {
+            max_content_chars: config.content.max_chars,
+            ..Rules::default()
+        },
+        vocabulary: Vocabulary::parse(&config.gateway.vocabulary).unwrap_or(Vocabulary::Dotted),
+        allowed_origins: (!origins.iter().any(|origin| origin == "*")).then(|| origins.clone()),
+        trusted_proxies: config.http.trusted_proxies.iter().filter_map(|proxy| proxy.parse::<IpAddr>().ok()).collect(),
+        max_connections: config.gateway.max_connections,
+        max_connections_per_address: Some(config.gateway.max_connections_per_address).filter(|limit| *limit > 0),
+        max_connections_per_user: config.gateway.max_connections_per_user,
+        ping_interval: config.gateway.ping_interval.0,
+        ping_timeout: config.gateway.ping_timeout.0,
+        drain_per_second: config.gateway.drain_per_second,
+        // Twice this, for sockets and for the log's queue, is within the 30 s that a process has.
+        drain_deadline: Duration::from_secs(12),
+    }
+}
+
+pub(super) fn kafka(config: &Config, client: &str) -> parlor_log::kafka::Config {
+    let kafka = &config.kafka;
+    parlor_log::kafka::Config {
+        brokers: kafka.brokers.join(","),
+        topic_prefix: kafka.topic_prefix.clone(),
+        generation: kafka.generation,
+        partitions: kafka.partitions,
+        replication: kafka.replication,
+        retention_hours: u32::try_from(kafka.retention.0.as_secs() / 3600).unwrap_or(u32::MAX),
+        client: client.to_owned(),
+        linger_ms: millis(kafka.linger),
+        delivery_timeout_ms: millis(kafka.delivery_timeout),
+        ..parlor_log::kafka::Config::default()
+    }
+}
+
+pub(super) fn redis(config: &Config) -> parlor_fanout::redis::Config {
+    parlor_fanout::redis::Config {
+        url: config.redis.url.reveal().to_owned(),
+        prefix: config.redis.prefix.clone(),
+        // Redis holds places in this very log.
+        generation: config.kafka.generation,
+        partitions: config.kafka.partitions,
+        pool: config.redis.pool,
+        ..parlor_fanout::redis::Config::default()
+    }
+}
+
+pub(super) fn postgres(config: &Config) -> parlor_store::postgres::Config {
+    parlor_store::postgres::Config {
+        url: config.postgres.url.reveal().to_owned(),
+        max_connections: config.postgres.pool,
+        statement_timeout_ms: u64::from(millis(config.postgres.statement_timeout)),
+        ..parlor_store::postgres::Config::default()
+    }
+}
+
+pub(super) fn delivery_worker(config: &Config, name: &str) -> parlor_delivery_worker::Config {
+    parlor_delivery_worker::Config {
+        instance: name.to_owned(),
+        claim_seconds: millis(config.delivery_worker.replay) / 1000,
+        ..parlor_delivery_worker::Config::default()
+    }
+}
+
+pub(super) fn persister(config: &Config, name: &str) -> parlor_persister::Config {
+    parlor_persister::Config {
+        instance: name.to_owned(),
+        batch_records: config.persister.batch,
+        linger_ms: u64::from(millis(config.persister.linger)),
+        ..parlor_persister::Config::default()
+    }
+}
+
+fn millis(span: Span) -> u32 {
+    u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX)
+}

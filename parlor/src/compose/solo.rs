@@ -1,0 +1,125 @@
+//! All roles in one process: the same code on SQLite files and memory.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use parlor_core::consume;
+use parlor_core::ports::log::Log;
+use parlor_core::ports::store::Store;
+use parlor_fanout::memory::{Memory, MemoryConfig};
+use parlor_log::sqlite::SqliteLog;
+use parlor_store::sqlite::Sqlite;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::checks::{check_consumer, check_fanout, check_log, check_store};
+use super::process::{self, FLUSH, Process};
+use super::{front, slices};
+use crate::config::Config;
+use crate::ops::Dependency;
+
+/// One process has no use for more (DESIGN.md §5).
+const PARTITIONS: u32 = 4;
+/// The name of the gateway in sids, and of the consumers in their groups.
+const NAME: &str = "solo";
+
+pub(super) async fn run(config: Config) -> Result<()> {
+    let mut process = Process::begin("solo")?;
+    let folder = PathBuf::from(&config.solo.data_dir);
+    // Held to the end.
+    let _alone = lock(&folder)?;
+    let log = process.prepare(open_log(&folder)).await?;
+    let store = process.prepare(open_store(&folder)).await?;
+    let memory = Memory::new(MemoryConfig::default());
+    let (delivering, persisting) = (consume::Health::new(), consume::Health::new());
+    let dependencies = vec![
+        Dependency::needed("log", check_log(&log)),
+        Dependency::needed("memory", check_fanout(&memory)),
+        Dependency::needed("store", check_store(&store)),
+        Dependency::needed("delivery-worker", check_consumer(&delivering)),
+        Dependency::needed("persister", check_consumer(&persisting)),
+    ];
+    let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
+    let serving = process.serve(NAME, dependencies);
+    let ports = parlor_gateway::Ports {
+        log: log.clone(),
+        fanout: memory.clone(),
+        presence: memory.clone(),
+        limits: memory.clone(),
+        sessions: memory.clone(),
+        store: store.clone(),
+    };
+    let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory");
+
+    // The gateway ends first, so that what it took last is still delivered and stored; a consumer that ends by itself
+    // ends the gateway.
+    let (shutdown, consuming) = (serving.shutdown.clone(), CancellationToken::new());
+    let served = {
+        let (end, consuming) = (shutdown.clone(), consuming.clone());
+        tokio::spawn(async move {
+            let _then = consuming.drop_guard();
+            gateway.serve(listener, routes, end).await
+        })
+    };
+    let delivered = {
+        let ports = parlor_delivery_worker::Ports { log: log.clone(), fanout: memory };
+        let slice = slices::delivery_worker(&config, NAME);
+        let (end, broken) = (consuming.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let _then = broken.drop_guard();
+            parlor_delivery_worker::run(slice, ports, delivering, end).await
+        })
+    };
+    let persisted = {
+        let ports = parlor_persister::Ports { log: log.clone(), store };
+        let slice = slices::persister(&config, NAME);
+        tokio::spawn(async move {
+            let _then = shutdown.drop_guard();
+            parlor_persister::run(slice, ports, persisting, consuming).await
+        })
+    };
+    tracing::info!(data = config.solo.data_dir, "parlor runs at http://{}", config.gateway.listen);
+    let results = [
+        ended("gateway", served).await,
+        ended("delivery-worker", delivered).await,
+        ended("persister", persisted).await,
+    ];
+    log.flush(FLUSH).await;
+    results.into_iter().collect()
+}
+
+async fn ended<E: Into<anyhow::Error>>(role: &str, task: JoinHandle<Result<(), E>>) -> Result<()> {
+    match task.await {
+        Ok(done) => done.map_err(Into::into).with_context(|| format!("the {role} ended")),
+        Err(panic) => Err(anyhow!(panic)).with_context(|| format!("the {role} failed")),
+    }
+}
+
+/// Makes the folder, and keeps other processes out of it.
+fn lock(folder: &Path) -> Result<File> {
+    let shown = folder.display();
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{shown} cannot be made; choose another folder with --data-dir"))?;
+    let file = File::create(folder.join("lock")).with_context(|| format!("{shown} cannot be written to"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another parlor works in {shown}; end it, or choose another folder with --data-dir")
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{shown} cannot be locked")),
+    }
+}
+
+async fn open_log(folder: &Path) -> Result<Arc<dyn Log>> {
+    let file = folder.join("log.sqlite");
+    let log = SqliteLog::open(&file, PARTITIONS).await;
+    Ok(log.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
+}
+
+async fn open_store(folder: &Path) -> Result<Arc<dyn Store>> {
+    let file = folder.join("store.sqlite");
+    let store = Sqlite::open(&file).await;
+    Ok(store.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
+}

@@ -1,0 +1,266 @@
+//! Every setting, said once: its name, what it means, its default. `genconfig`, the check for unknown names and the
+//! documents are made from this file.
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{LogFormat, Mode, Preset, RateLimit, Secret, ServerUrl, Span};
+
+/// A section's name, what it is about, and its settings with what each means.
+pub(crate) struct Described {
+    /// As it stands between brackets.
+    pub(crate) name: &'static str,
+    /// Lines.
+    pub(crate) about: &'static [&'static str],
+    /// Each setting with its lines.
+    pub(crate) settings: &'static [(&'static str, &'static [&'static str])],
+}
+
+macro_rules! section {
+    ($(#[doc = $about:literal])* $section:ident {
+        $($(#[doc = $doc:literal])* $setting:ident: $type:ty = $default:expr),* $(,)?
+    }) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(crate) struct $section {
+            $($(#[doc = $doc])* pub(crate) $setting: $type,)*
+        }
+
+        impl Default for $section {
+            fn default() -> Self {
+                Self { $($setting: $default,)* }
+            }
+        }
+
+        impl $section {
+            const fn described(name: &'static str) -> Described {
+                Described {
+                    name,
+                    about: &[$($about),*],
+                    settings: &[$((stringify!($setting), &[$($doc),*])),*],
+                }
+            }
+        }
+    };
+}
+
+macro_rules! sections {
+    ($($name:ident: $section:ident),* $(,)?) => {
+        /// All settings.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(crate) struct Config {
+            /// What the process is for.
+            pub(crate) mode: Mode,
+            $(#[allow(missing_docs)] pub(crate) $name: $section,)*
+        }
+
+        impl Config {
+            /// Every section, in the order in which they are shown.
+            pub(crate) const SECTIONS: &'static [Described] = &[$($section::described(stringify!($name))),*];
+        }
+    };
+}
+
+sections! {
+    gateway: Gateway,
+    auth: Auth,
+    rooms: Rooms,
+    content: Content,
+    limits: Limits,
+    http: Http,
+    kafka: Kafka,
+    redis: Redis,
+    postgres: Postgres,
+    delivery_worker: DeliveryWorker,
+    persister: Persister,
+    solo: Solo,
+    log: Log,
+}
+
+section! {
+    /// Gateways hold the clients' connections.
+    Gateway {
+        /// Tells this gateway from the others, which must have other names; empty: the machine's host name.
+        /// Lower-case letters, digits and `-`.
+        name: String = String::new(),
+        /// Address and port for clients, health and metrics. In development 127.0.0.1:3000.
+        listen: String = "0.0.0.0:3000".into(),
+        /// Connections at once; newcomers beyond are sent away and may come back.
+        max_connections: usize = 10_000,
+        /// Connections at once from one address; 0: no limit. Mind offices behind one address.
+        max_connections_per_address: usize = 0,
+        /// Connections at once of one user.
+        max_connections_per_user: usize = 100,
+        /// Between a client's pong and the next ping.
+        ping_interval: Span = Span::seconds(25),
+        /// Between a ping and the pong that must follow.
+        ping_timeout: Span = Span::seconds(20),
+        /// The event names and payloads that a client hears until it has shown which it speaks: "dotted" or "snake".
+        vocabulary: String = "dotted".into(),
+        /// Connections closed per second while it ends, so that they do not all come back at once.
+        drain_per_second: u32 = 500,
+    }
+}
+
+section! {
+    /// Who somebody is: JSON Web Tokens, signed with HS256.
+    Auth {
+        /// Signs and checks tokens: at least 32 bytes that nobody can guess (`openssl rand -base64 48`), the same on
+        /// every gateway. In development, if empty, one that everybody knows.
+        secret: Secret = Secret::default(),
+        /// While a secret is being changed: tokens signed with this one are still accepted.
+        previous_secret: Secret = Secret::default(),
+        /// What a token's `iss` must be.
+        issuer: String = "parlor".into(),
+        /// What a token's `aud` must be.
+        audience: String = "parlor".into(),
+        /// How long a token made by `parlor gentoken` is good.
+        ttl: Span = Span::seconds(3600),
+        /// Whether who has no token may come in as a guest, under a name of their own choice. In development true.
+        guests: bool = false,
+    }
+}
+
+section! {
+    /// Rooms and who may be in them.
+    Rooms {
+        /// Whether joining a channel that does not exist makes it. In development true.
+        create_on_join: bool = false,
+        /// Members that one room may have.
+        member_limit: u32 = 100_000,
+        /// From this many members on a room shows presence as counts.
+        big_room: u32 = 500,
+    }
+}
+
+section! {
+    /// What a message may hold.
+    Content {
+        /// Characters of a message's text.
+        max_chars: usize = 4_000,
+    }
+}
+
+section! {
+    /// How often one user may do something, counted over all gateways: so many in a sliding window, or "off".
+    Limits {
+        /// The values that hold where none is set here: "shipped", or "documents" (messages 10/60s).
+        preset: Preset = Preset::Shipped,
+        /// Messages sent.
+        message: RateLimit = RateLimit::per(60, 60),
+        /// Files uploaded (there are none yet).
+        file: RateLimit = RateLimit::per(5, 300),
+        /// Rooms made, by joining them too. In development 60/60s.
+        room_create: RateLimit = RateLimit::per(3, 3600),
+        /// Typing indicators.
+        typing: RateLimit = RateLimit::per(30, 60),
+        /// Rooms joined and left.
+        join: RateLimit = RateLimit::per(120, 60),
+        /// Pages of history read.
+        history: RateLimit = RateLimit::per(300, 60),
+    }
+}
+
+section! {
+    /// What browsers and proxies may do.
+    Http {
+        /// Origins of the web pages that may connect, exactly as browsers send them (`https://chat.example.com`), or
+        /// "*" for any. Clients that are no web page send none and are not concerned. In development "*".
+        allowed_origins: Vec<String> = Vec::new(),
+        /// Addresses of proxies whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<String> = Vec::new(),
+        /// Whether gateways serve Parlor's own page at `/`, for a first try. In development true.
+        page: bool = false,
+    }
+}
+
+section! {
+    /// Kafka: every event, in order. `parlor migrate` makes the topics.
+    Kafka {
+        /// Where to begin: `host:port` each.
+        brokers: Vec<String> = vec!["127.0.0.1:9092".into()],
+        /// What the topics' names begin with.
+        topic_prefix: String = "parlor.events".into(),
+        /// Which log this is, 1 to 255; rises when the topic is made anew with more partitions.
+        generation: u8 = 1,
+        /// Partitions of the topic: they bound how many workers share the work, and stay what they are for a generation.
+        partitions: u32 = 10,
+        /// Copies of each record. With two or more, two must have a message before it counts as sent.
+        replication: u16 = 3,
+        /// How long records are kept: what is away for longer cannot come back by itself. In whole hours.
+        retention: Span = Span::days(7),
+        /// How long the producer waits for company before it sends: 0s is the quickest, 1ms saves some work under load.
+        linger: Span = Span::seconds(0),
+        /// A send without an answer by then is answered "unknown".
+        delivery_timeout: Span = Span::seconds(10),
+    }
+}
+
+section! {
+    /// Redis: live delivery, presence, limits. It may forget everything.
+    Redis {
+        /// `redis://user:password@host:port/database`; `rediss://` for TLS, `redis-cluster://` for a cluster.
+        url: ServerUrl = ServerUrl::new("redis://127.0.0.1:6379/0"),
+        /// What every key and channel begins with: deployments that share a Redis need different ones.
+        prefix: String = "parlor:".into(),
+        /// Connections of one process for commands.
+        pool: usize = 10,
+    }
+}
+
+section! {
+    /// PostgreSQL: users, rooms, history. `parlor migrate` makes the tables.
+    Postgres {
+        /// `postgres://user:password@host:port/database`; `?sslmode=verify-full` for TLS.
+        url: ServerUrl = ServerUrl::new("postgres://parlor@127.0.0.1:5432/parlor"),
+        /// Connections of one process, 1 to 20.
+        pool: u32 = 10,
+        /// The longest that the server works on one statement.
+        statement_timeout: Span = Span::seconds(10),
+    }
+}
+
+section! {
+    /// Delivery workers bring events from Kafka to Redis.
+    DeliveryWorker {
+        /// Tells this worker from the others, which must have other names; empty: the machine's host name.
+        name: String = String::new(),
+        /// Address and port for health and metrics. In development 127.0.0.1:9101.
+        listen: String = "0.0.0.0:9101".into(),
+        /// How far back delivery begins where Redis has forgotten its place.
+        replay: Span = Span::seconds(60),
+    }
+}
+
+section! {
+    /// Persisters bring events from Kafka to PostgreSQL.
+    Persister {
+        /// Tells this persister from the others, which must have other names; empty: the machine's host name.
+        name: String = String::new(),
+        /// Address and port for health and metrics. In development 127.0.0.1:9111.
+        listen: String = "0.0.0.0:9111".into(),
+        /// Records written in one transaction, at most.
+        batch: usize = 1000,
+        /// How long a batch that is not full waits for more, 100ms at most.
+        linger: Span = Span::millis(10),
+    }
+}
+
+section! {
+    /// All roles in one process, without any server: `parlor solo`.
+    Solo {
+        /// Where it keeps its data.
+        data_dir: String = ".parlor/solo".into(),
+    }
+}
+
+section! {
+    /// What the process says, to standard error.
+    Log {
+        /// "text" for people, "json" for machines.
+        format: LogFormat = LogFormat::Text,
+        /// "error", "warn", "info", "debug" or "trace"; or by module, such as "info,parlor_gateway=debug".
+        level: String = "info".into(),
+    }
+}

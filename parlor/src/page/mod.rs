@@ -1,0 +1,64 @@
+//! The page at `/`: files that were built beforehand and are part of the binary.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// Path below `/`, and content.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// Scripts, styles and connections from here alone, and nothing that turns text into script: what users write is text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Serves the page.
+pub(crate) fn routes() -> Router {
+    Router::new()
+        .route("/", get(|| async { file("index.html") }))
+        .route("/icon.svg", get(|| async { file("icon.svg") }))
+        .route("/favicon.ico", get(|| async { file("icon.svg") }))
+        .route("/assets/{name}", get(|Path(name): Path<String>| async move { file(&format!("assets/{name}")) }))
+}
+
+fn file(path: &str) -> Response {
+    let Some((_, content)) = FILES.iter().find(|(name, _)| *name == path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kind = match path.rsplit_once('.') {
+        Some((_, "html")) => "text/html; charset=utf-8",
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "svg")) => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    // Assets are named by their content.
+    let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers: [(HeaderName, &str); 5] = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, caching),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, *content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_always_a_page_and_its_assets_are_in_the_binary() {
+        let (_, page) = FILES.iter().find(|(name, _)| *name == "index.html").expect("a page");
+        let page = std::str::from_utf8(page).expect("text");
+        for asset in page.split('"').filter(|part| part.starts_with("assets/")) {
+            assert_eq!(file(asset).status(), StatusCode::OK, "{asset}");
+        }
+        assert_eq!(file("index.html").headers()[CONTENT_SECURITY_POLICY], POLICY);
+        assert_eq!(file("assets/../index.html").status(), StatusCode::NOT_FOUND);
+    }
+}

@@ -1,0 +1,68 @@
+//! The persister: from the log into the store, where history is.
+//!
+//! [`run`] is three things that share nothing but the store: the consuming loop of [`parlor_core::consume`] over
+//! [`StoreSink`], the relay of what dead gateways left in the outbox, and the store's upkeep.
+
+mod config;
+mod maintenance;
+mod outbox;
+mod sink;
+
+use std::sync::Arc;
+
+use parlor_core::consume;
+use parlor_core::ports::log::Log;
+use parlor_core::ports::store::Store;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+pub use parlor_core::consume::{Health, Report};
+pub use sink::StoreSink;
+
+/// The role's name in metrics and logs.
+pub const ROLE: &str = "persister";
+
+/// What the persister works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where events come from, and where the relay appends to.
+    pub log: Arc<dyn Log>,
+    /// Where they go.
+    pub store: Arc<dyn Store>,
+}
+
+/// Why the persister has ended by itself. The process must say so and exit.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The consuming loop has ended.
+    #[error(transparent)]
+    Consuming(#[from] consume::Fatal),
+    /// The relay cannot append any more.
+    #[error("the log's producer has failed: {0}")]
+    Producer(String),
+}
+
+/// Persists until `shutdown`, then finishes what is in flight, commits and leaves the group (10 s at most).
+///
+/// The failure of any part ends them all: half a persister would look alive.
+///
+/// # Errors
+/// [`Fatal`]: the process must say so and exit.
+pub async fn run(config: Config, ports: Ports, health: Health, shutdown: CancellationToken) -> Result<(), Fatal> {
+    let stop = shutdown.child_token();
+    let sink = Arc::new(StoreSink::new(Arc::clone(&ports.store)));
+    let consuming = async {
+        // Whatever it ends with, the others are not to go on alone.
+        let _stops = stop.clone().drop_guard();
+        consume::run(Arc::clone(&ports.log), sink, config.consuming(), health, stop.clone()).await
+    };
+    let relaying = async {
+        let _stops = stop.clone().drop_guard();
+        outbox::relay(&*ports.log, &*ports.store, &config, &stop).await
+    };
+    // One task, so a panic in any part reaches the caller; none of them computes.
+    let (consumed, relayed, ()) =
+        tokio::join!(consuming, relaying, maintenance::maintain(&*ports.store, &config, &stop));
+    consumed?;
+    relayed
+}

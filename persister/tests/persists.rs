@@ -1,0 +1,217 @@
+//! The persister between a real log and a real store (both SQLite).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parlor_core::event::{Actor, Event, Kind, Message, MessageType, Room, RoomKind};
+use parlor_core::ids::{EventId, MessageId, Offset, RoomId, Seq, UserId};
+use parlor_core::membership::Change;
+use parlor_core::ports::log::{Log, Position};
+use parlor_core::ports::store::{Read, Store, StoredMessage};
+use parlor_core::time::Timestamp;
+use parlor_log::sqlite::SqliteLog;
+use parlor_persister::{Config, Fatal, Health, Ports, run};
+use parlor_store::sqlite::Sqlite;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn ann() -> Actor {
+    Actor { id: UserId::trusted("ann"), name: "Ann".into(), avatar: None }
+}
+
+fn event(room: &RoomId, kind: Kind) -> Event {
+    Event { id: EventId::now(), room: room.clone(), actor: ann(), kind }
+}
+
+fn message(room: &RoomId, content: &str) -> Event {
+    let message = Message {
+        content: content.to_owned(),
+        kind: MessageType::Text,
+        reply_to: None,
+        metadata: None,
+        temp_id: None,
+    };
+    event(room, Kind::MessageSent(message))
+}
+
+fn messages(room: &RoomId, count: usize) -> Vec<Event> {
+    (0..count).map(|number| message(room, &number.to_string())).collect()
+}
+
+struct World {
+    log: Arc<SqliteLog>,
+    store: Arc<Sqlite>,
+    room: RoomId,
+    _folder: tempfile::TempDir,
+}
+
+struct Persister {
+    task: JoinHandle<Result<(), Fatal>>,
+    stop: CancellationToken,
+}
+
+impl Persister {
+    async fn stop(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.task).await.expect("it stops").unwrap().unwrap();
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = open(folder.path()).await;
+        let store = Sqlite::open(&folder.path().join("store.db")).await.unwrap();
+        Self { log, store, room: RoomId::trusted("room"), _folder: folder }
+    }
+
+    fn persister(&self) -> Persister {
+        let stop = CancellationToken::new();
+        let ports = Ports { log: self.log.clone(), store: self.store.clone() };
+        Persister { task: tokio::spawn(run(Config::for_testing(), ports, Health::new(), stop.clone())), stop }
+    }
+
+    async fn send(&self, events: &[Event]) {
+        for event in events {
+            self.log.append(event).unwrap().await.unwrap();
+        }
+    }
+
+    async fn caught_up(&self) {
+        let partition = self.log.partition_of(&self.room);
+        let next = self.log.ends(partition).await.unwrap().next;
+        let reached = async {
+            while self.store.position(partition).await.unwrap().offset.next() < next {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, reached).await.expect("the store reaches the log's end");
+    }
+
+    async fn history(&self) -> Vec<StoredMessage> {
+        let partition = self.log.partition_of(&self.room);
+        let (after, before) = (Seq::ZERO, Seq::MAX);
+        let read = Read { room: &self.room, partition, after, before, limit: 1000, newest_first: false };
+        self.store.messages(read).await.unwrap().rows
+    }
+
+    async fn stored(&self) -> Vec<EventId> {
+        self.history().await.into_iter().map(|message| message.id.into()).collect()
+    }
+}
+
+async fn open(folder: &Path) -> Arc<SqliteLog> {
+    SqliteLog::open(folder.join("log.db"), 4).await.unwrap()
+}
+
+fn ids(events: &[Event]) -> Vec<EventId> {
+    events.iter().map(|event| event.id).collect()
+}
+
+#[tokio::test]
+async fn history_has_what_the_log_has_once_and_in_its_order() {
+    let world = World::new().await;
+    world.log.faults().skip_offsets(3);
+    let sent = messages(&world.room, 150);
+    world.send(&sent[..50]).await;
+    let persister = world.persister();
+    world.send(&sent[50..]).await;
+    // A resend, and an edit of an early message.
+    world.send(&sent[10..20]).await;
+    let edited = MessageId(sent[3].id.0);
+    world.send(&[event(&world.room, Kind::MessageEdited { message: edited, content: "new".to_owned() })]).await;
+    world.caught_up().await;
+    assert_eq!(world.stored().await, ids(&sent));
+    assert_eq!(world.history().await[3].message.content, "new");
+    persister.stop().await;
+    let committed = world.log.committed(&Config::for_testing().group).await.unwrap();
+    let partition = world.log.partition_of(&world.room);
+    let next = world.log.ends(partition).await.unwrap().next;
+    let stands = committed[usize::try_from(partition.0).unwrap()].unwrap();
+    assert!(stands > Offset(150) && stands <= next, "{stands}");
+}
+
+#[tokio::test]
+async fn a_persister_killed_in_mid_stream_costs_nothing_and_stores_nothing_twice() {
+    let world = World::new().await;
+    let sent = messages(&world.room, 120);
+    for part in sent.chunks(30) {
+        let persister = world.persister();
+        world.send(part).await;
+        persister.task.abort();
+        let _ = persister.task.await;
+    }
+    let persister = world.persister();
+    world.caught_up().await;
+    assert_eq!(world.stored().await, ids(&sent));
+    persister.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_decoded_does_not_stop_its_partition() {
+    let world = World::new().await;
+    let persister = world.persister();
+    let sent = messages(&world.room, 4);
+    world.send(&sent[..2]).await;
+    let partition = world.log.partition_of(&world.room);
+    world.log.append_raw(partition, Bytes::from_static(b"\xff\xff not a record")).await.unwrap();
+    world.send(&sent[2..]).await;
+    world.caught_up().await;
+    assert_eq!(world.stored().await, ids(&sent));
+    persister.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_gateway_decided_and_did_not_append_reaches_the_log() {
+    let world = World::new().await;
+    let group = RoomId::new_group();
+    let room = Room {
+        id: group.clone(),
+        kind: RoomKind::Group,
+        name: Some("Team".to_owned()),
+        description: None,
+        avatar: None,
+        private: false,
+        created_by: ann().id,
+        created_at: Timestamp(0),
+        version: 0,
+        member_count: 0,
+    };
+    world.store.see_user(&ann()).await.unwrap();
+    world.store.change(&group, &Change::Create { room, creator: ann(), members: Vec::new(), limit: 10 }).await.unwrap();
+    assert!(!world.store.outbox(&group).await.unwrap().is_empty());
+    let persister = world.persister();
+    let partition = world.log.partition_of(&group);
+    let relayed = async {
+        loop {
+            let range = world.log.read_range(partition, Offset::NONE, Offset(i64::MAX), 1 << 20).await.unwrap();
+            let created = |event: &Event| event.room == group && matches!(event.kind, Kind::RoomCreated { .. });
+            let there = range.records.iter().any(|record| record.event.as_ref().is_ok_and(|event| created(event)));
+            if there && world.store.outbox(&group).await.unwrap().is_empty() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, relayed).await.expect("the relay appends it and marks it");
+    persister.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_whose_unapplied_records_expired_is_refused_with_the_reason() {
+    let world = World::new().await;
+    world.send(&messages(&world.room, 10)).await;
+    let partition = world.log.partition_of(&world.room);
+    assert_eq!(world.store.position(partition).await.unwrap(), Position::START);
+    world.log.expire(partition, Offset(5)).await.unwrap();
+    let persister = world.persister();
+    let fatal = timeout(PATIENCE, persister.task).await.expect("it ends").unwrap().expect_err("it refuses");
+    assert!(fatal.to_string().contains("the log begins at offset 5"), "{fatal}");
+    assert!(fatal.to_string().contains("`applied`"), "says what to do: {fatal}");
+    assert!(world.stored().await.is_empty());
+}

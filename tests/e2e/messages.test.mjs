@@ -1,0 +1,160 @@
+// Messages: what they carry, how they change, and how each vocabulary shows them.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, connect, connectOn, done, history, newChannel, newGroup, newUser, send } from "../lib/clients.mjs";
+import { storedIds, sql } from "../lib/cluster.mjs";
+import { heard, until } from "../lib/wait.mjs";
+
+async function two(t) {
+  const people = [];
+  for (const [name, gateway] of [["Ann", "gateway-1"], ["Ben", "gateway-2"]]) {
+    const user = newUser(name);
+    people.push({ user, socket: await connectOn(t, gateway, user) });
+  }
+  return people;
+}
+
+test("an edit reaches everyone and history", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  const { messageId } = await send(ann.socket, roomId, "helo");
+  const told = [ann, ben].map(({ socket }) => heard(socket, "message.edited", (event) => event.messageId === messageId));
+  const ack = await done(ann.socket, "message.edit", { messageId, content: "hello" });
+  assert.equal(ack.roomId, roomId);
+  for (const event of await Promise.all(told)) {
+    assert.deepEqual({ ...event, seq: undefined }, { messageId, roomId, userId: ann.user.id, content: "hello", editedAt: ack.editedAt, seq: undefined });
+    assert.equal(typeof event.seq, "number");
+  }
+  const isEdited = (messages) => {
+    const message = messages.find((m) => m.messageId === messageId);
+    assert.equal(message.content, "hello");
+    assert.equal(message.editedAt, ack.editedAt);
+  };
+  // At once, from the cache; and later, from the store.
+  isEdited(await history(ben.socket, roomId));
+  await until("the edit is stored", async () => (await sql(`SELECT content FROM messages WHERE id = '${messageId}'`))[0]?.[0] === "hello");
+  isEdited(await history(ben.socket, roomId));
+});
+
+test("a deletion reaches everyone, and the message is gone from history but kept with its mark", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  await send(ann.socket, roomId, "stays");
+  const { messageId } = await send(ann.socket, roomId, "goes");
+  const told = [ann, ben].map(({ socket }) => heard(socket, "message.deleted", (event) => event.messageId === messageId));
+  await done(ann.socket, "message.delete", { messageId });
+  for (const event of await Promise.all(told)) {
+    assert.equal(event.roomId, roomId);
+    assert.equal(event.userId, ann.user.id);
+  }
+  const texts = async () => (await history(ben.socket, roomId)).filter((m) => m.type !== "system").map((m) => m.content);
+  assert.deepEqual(await texts(), ["stays"]);
+  await until("the deletion is stored", async () =>
+    (await sql(`SELECT 1 FROM messages WHERE id = '${messageId}' AND deleted_at IS NOT NULL`)).length);
+  assert.deepEqual(await texts(), ["stays"]);
+  assert.ok((await storedIds(roomId)).includes(messageId), "the row is kept");
+});
+
+test("only the author edits; a member may not delete what is another's", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  const { messageId } = await send(ann.socket, roomId, "mine");
+  assert.equal((await ask(ben.socket, "message.edit", { messageId, content: "yours" })).error, "forbidden");
+  assert.equal((await ask(ben.socket, "message.delete", { messageId })).error, "forbidden");
+  assert.equal((await history(ben.socket, roomId)).at(-1).content, "mine");
+});
+
+test("a room's admin deletes another's message, and does not edit it", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  const { messageId } = await send(ben.socket, roomId, "of a member");
+  assert.equal((await ask(ann.socket, "message.edit", { messageId, content: "mine" })).error, "forbidden");
+  const told = heard(ben.socket, "message.deleted", (event) => event.messageId === messageId);
+  await done(ann.socket, "message.delete", { messageId });
+  assert.equal((await told).userId, ann.user.id);
+});
+
+test("type, metadata, reply and text come back as they were sent", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  const texts = ["<script>alert(1)</script>", "'; DROP TABLE messages; --", "‮right to left", "a\u200bb", "line\nline", "👩‍👩‍👧‍👦", "  spaces  "];
+  for (const text of texts) {
+    const received = heard(ben.socket, "message.received", (message) => message.roomId === roomId);
+    await send(ann.socket, roomId, text);
+    assert.equal((await received).content, text);
+  }
+  const metadata = { fileName: "a.png", fileSize: 12, mimeType: "image/png", dimensions: { width: 1, height: 2 }, big: 1.5 };
+  for (const type of ["text", "image", "file", "audio", "video", "voice"]) {
+    const received = heard(ben.socket, "message.received", (message) => message.roomId === roomId);
+    await send(ann.socket, roomId, type === "text" ? "words" : "", { type, metadata });
+    const message = await received;
+    assert.equal(message.type, type);
+    assert.deepEqual(message.metadata, metadata);
+  }
+  const stored = (await history(ben.socket, roomId)).filter((m) => m.type !== "system");
+  assert.deepEqual(stored.slice(0, texts.length).map((m) => m.content), texts);
+  const first = stored[0];
+  const received = heard(ann.socket, "message.received", (message) => message.replyTo);
+  await send(ben.socket, roomId, "an answer", { replyToId: first.messageId });
+  assert.deepEqual((await received).replyTo, { messageId: first.messageId, content: texts[0], senderId: ann.user.id });
+});
+
+test("who somebody is comes from the token, whatever the payload says", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  const received = heard(ben.socket, "message.received", (message) => message.roomId === roomId);
+  await send(ann.socket, roomId, "it is me", { userId: "root", userName: "Root", senderId: "root", username: "Root" });
+  const message = await received;
+  assert.equal(message.senderId, ann.user.id);
+  assert.equal(message.senderName, "Ann");
+});
+
+test("a message, its edit and its deletion reach the other vocabulary in that one's form", async (t) => {
+  const ann = newUser("Ann");
+  const dotted = await connect(t, ann);
+  const ben = newUser("Ben");
+  const snake = await connect(t, ben, { auth: { vocabulary: "snake" } });
+  const roomId = await newChannel(dotted);
+  const seen = heard(dotted, "room.joined", ({ userId }) => userId === ben.id);
+  await done(snake, "join_room", { roomId });
+  await seen;
+
+  const inSnake = heard(snake, "message");
+  const { messageId, timestamp } = await send(dotted, roomId, "from dotted", { type: "voice", tempId: "t1" });
+  const { seq, ...message } = await inSnake;
+  assert.deepEqual(message, { id: messageId, roomId, userId: ann.id, username: "Ann", content: "from dotted", type: "file", timestamp, tempId: "t1" });
+  assert.equal(typeof seq, "number");
+  const edited = heard(snake, "message_edited");
+  await done(dotted, "message.edit", { messageId, content: "better" });
+  assert.equal((await edited).content, "better");
+
+  const inDotted = heard(dotted, "message.received", ({ senderId }) => senderId === ben.id);
+  const ack = await done(snake, "send_message", { roomId, content: "from snake", type: "text" });
+  assert.deepEqual(Object.keys(ack).filter((key) => key !== "seq").sort(), ["id", "roomId", "timestamp"]);
+  assert.equal((await inDotted).messageId, ack.id);
+  const deleted = heard(dotted, "message.deleted", (event) => event.messageId === ack.id);
+  await done(snake, "delete_message", { messageId: ack.id });
+  await deleted;
+  const typing = heard(snake, "typing");
+  await done(dotted, "typing.start", { roomId });
+  assert.deepEqual(await typing, { roomId, userId: ann.id, username: "Ann" });
+});
+
+test("a socket whose first event is snake hears snake, the events since its connection included", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  // Connects without naming a vocabulary, and says nothing yet.
+  const silent = await connect(t, ben.user);
+  const guessed = heard(silent, "message.received", ({ content }) => content === "to whom it may concern");
+  const { messageId } = await send(ann.socket, roomId, "to whom it may concern");
+  await guessed;
+  const again = heard(silent, "message", ({ id }) => id === messageId);
+  await done(silent, "join_room", { roomId });
+  await again;
+  const later = heard(silent, "message", ({ content }) => content === "and on");
+  let dotted = 0;
+  silent.on("message.received", () => dotted++);
+  await send(ann.socket, roomId, "and on");
+  await later;
+  assert.equal(dotted, 0, "no event in the vocabulary it does not speak");
+});

@@ -1,0 +1,4 @@
+socket.on("message.received", (message) => {
+  console.log("New message:", message);
+  // Add to UI
+});
