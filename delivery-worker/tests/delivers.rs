@@ -1,5 +1,7 @@
 //! The worker between a real log (SQLite) and a real fan-out (memory).
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests: a failure is to stop it there")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

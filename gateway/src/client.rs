@@ -197,10 +197,7 @@ impl Client {
         state.rooms.drain().collect()
     }
 
-    pub(crate) fn with_typing<T>(
-        &self,
-        act: impl FnOnce(&mut HashMap<RoomId, crate::commands::Typing>) -> T,
-    ) -> T {
+    pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut HashMap<RoomId, crate::commands::Typing>) -> T) -> T {
         act(&mut self.state.lock().typing)
     }
 }

@@ -92,7 +92,12 @@ impl Gateway {
     ///
     /// # Errors
     /// The listener failed.
-    pub async fn serve(&self, listener: TcpListener, rest: axum::Router, shutdown: CancellationToken) -> io::Result<()> {
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        rest: axum::Router,
+        shutdown: CancellationToken,
+    ) -> io::Result<()> {
         let background = CancellationToken::new();
         let tasks = [
             tokio::spawn(hub::run(self.shared.clone(), background.clone())),

@@ -102,8 +102,10 @@ async fn renew_all(shared: &Arc<Shared>) {
     for client in shared.clients.all() {
         let Some(user) = client.user() else { continue };
         for room in client.rooms() {
-            let channel =
-                shared.memberships.peek(&room, &user.id).is_some_and(|standing| standing.room.kind == RoomKind::Channel);
+            let channel = shared
+                .memberships
+                .peek(&room, &user.id)
+                .is_some_and(|standing| standing.room.kind == RoomKind::Channel);
             if channel && let Err(error) = shared.ports.presence.enter(&room, &user, &shared.config.name).await {
                 tracing::debug!(%error, "a channel lease could not be renewed");
                 return;

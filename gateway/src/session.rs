@@ -135,9 +135,7 @@ impl Conversation {
             }
         }
         let members = rooms.iter().filter(|summary| summary.role != Role::Left);
-        futures_util::stream::iter(members)
-            .for_each_concurrent(ENTERING, |summary| self.enter(&summary.room.id))
-            .await;
+        futures_util::stream::iter(members).for_each_concurrent(ENTERING, |summary| self.enter(&summary.room.id)).await;
     }
 
     /// Enters the user's rooms once the store answers again, while the socket lives.

@@ -1,5 +1,7 @@
 //! The persister between a real log and a real store (both SQLite).
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests: a failure is to stop it there")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +31,8 @@ fn event(room: &RoomId, kind: Kind) -> Event {
 }
 
 fn message(room: &RoomId, content: &str) -> Event {
-    let message = Message {
-        content: content.to_owned(),
-        kind: MessageType::Text,
-        reply_to: None,
-        metadata: None,
-        temp_id: None,
-    };
+    let message =
+        Message { content: content.to_owned(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None };
     event(room, Kind::MessageSent(message))
 }
 

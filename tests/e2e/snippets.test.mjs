@@ -2,15 +2,12 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createElement } from "react";
-import { act, create } from "react-test-renderer";
+import { bundledPage } from "../lib/browser.mjs";
 import { client, connect, done, history, tokenOf } from "../lib/clients.mjs";
 import { NGINX, ROOT } from "../lib/place.mjs";
 import { solo } from "../lib/process.mjs";
-import { run } from "../lib/snippets.mjs";
+import { bundle, run } from "../lib/snippets.mjs";
 import { heard, until } from "../lib/wait.mjs";
-
-globalThis.IS_REACT_ACT_ENVIRONMENT = true;
 
 const places = { "the cluster": async () => NGINX, "one process": (t) => solo(t) };
 /** The users whom the documents name. */
@@ -145,31 +142,32 @@ for (const [place, address] of Object.entries(places)) {
     await done(peer, "join_room", { roomId });
     const joined = heard(peer, "user_joined", ({ userId }) => userId !== "react-peer");
 
-    const { useChat } = await run("snake/use-chat.ts", { url, wants: [] });
-    let hook;
-    const Chat = () => ((hook = useChat(roomId)), null);
-    let page;
-    await act(async () => (page = create(createElement(Chat))));
-    const settles = (what, probe, within) => until(what, () => act(async () => {}).then(probe), { within });
-    assert.deepEqual([hook.messages, hook.typing], [[], []]);
+    // In a browser, on a page of another origin, as the document's front end is.
+    const page = await bundledPage(t, await bundle("snake/use-chat.ts", "react-page.mjs", { url }));
+    await page.evaluate((roomId) => window.render(roomId), roomId);
+    const hook = () => page.evaluate(() => ({ messages: window.hook.messages.map((m) => m.content), typing: window.hook.typing }));
+    assert.deepEqual(await hook(), { messages: [], typing: [] });
     const guest = await joined;
     assert.match(guest.userId, /^guest-/);
 
     const received = heard(peer, "message", ({ content }) => content === "from the hook");
-    hook.sendMessage("from the hook");
+    await page.evaluate(() => window.hook.sendMessage("from the hook"));
     assert.equal((await received).userId, guest.userId);
     await done(peer, "send_message", { roomId, content: "to the hook" });
-    await settles("the hook has both messages", () => hook.messages.length >= 2);
-    assert.deepEqual(hook.messages.map(({ content }) => content), ["from the hook", "to the hook"]);
+    const shows = (messages) => until(`the hook has ${messages}`, async () => {
+      assert.deepEqual((await hook()).messages, messages);
+      return true;
+    });
+    await shows(["from the hook", "to the hook"]);
 
     await done(peer, "typing_start", { roomId });
-    await settles("the hook shows who types", () => hook.typing.length);
-    assert.deepEqual(hook.typing, ["Peer"]);
-    await settles("the name fades by itself", () => hook.typing.length === 0);
+    await until("the hook shows who types", async () => (await hook()).typing.includes("Peer"));
+    await until("the name fades by itself", async () => !(await hook()).typing.length);
 
     const left = heard(peer, "user_left", ({ userId }) => userId === guest.userId);
-    await act(async () => page.unmount());
+    await page.evaluate(() => window.unmount());
     await left;
+    assert.deepEqual(page.errors, []);
   });
 }
 

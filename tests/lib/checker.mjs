@@ -8,20 +8,20 @@ export class Ledger {
 
   /** Notes a send and its outcome: `sent` with the id, `refused`, or `unknown` (no ack, or one that says so). */
   async send(socket, roomId, content, { tempId, within = 10_000, ...more } = {}) {
-    const entry = { roomId, content, tempId, at: Date.now(), outcome: "unknown" };
+    const entry = { socket, roomId, content, tempId, at: Date.now(), outcome: "unknown" };
     this.sends.push(entry);
-    await this.#try(entry, socket, more, within);
+    await this.#try(entry, more, within);
     return entry;
   }
 
-  /** Sends an entry's message once more, as a client does that was not told `sent`. */
-  async resend(entry, socket, { within = 10_000 } = {}) {
-    await this.#try(entry, socket, {}, within);
+  /** Sends an entry's message once more, as its client does if it was not told `sent`. */
+  async resend(entry, { within = 10_000 } = {}) {
+    await this.#try(entry, {}, within);
     return entry;
   }
 
-  async #try(entry, socket, more, within) {
-    const { roomId, content, tempId } = entry;
+  async #try(entry, more, within) {
+    const { socket, roomId, content, tempId } = entry;
     try {
       const payload = { roomId, content, ...(tempId && { tempId }), ...more };
       entry.ack = await socket.timeout(within).emitWithAck("message.send", payload);

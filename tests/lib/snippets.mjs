@@ -1,7 +1,7 @@
 // Runs a snippet of the documents as it stands, but for address and token.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { transform } from "esbuild";
+import { build, transform } from "esbuild";
 import { randomUUID } from "./clients.mjs";
 
 const snippets = new URL("../snippets/", import.meta.url);
@@ -11,16 +11,20 @@ const scratch = new URL("../node_modules/.snippets/", import.meta.url);
 /** What running snippets may see beyond the language, by snippet. */
 const given = (globalThis.__snippets ??= new Map());
 
+/** A snippet with the test's address and token in place of the document's. */
+async function read(name, { url, token }) {
+  const text = (await readFile(new URL(name, snippets), "utf8")).replaceAll(/http:\/\/localhost:300[01]/g, url);
+  if (!token && text.includes("your-jwt-token")) throw new Error(`${name} needs a token`);
+  return text.replaceAll("your-jwt-token", token);
+}
+
 /**
  * Runs `snippets/<name>`. `url` and `token` take the place of the document's, `names` are what the document leaves to
  * the application or to an earlier snippet, and the result has what the snippet declares under the names in `wants`.
  * `console` of the snippet is a list: every call's arguments.
  */
 export async function run(name, { url, token, names = {}, wants = [] }) {
-  const source = await readFile(new URL(name, snippets), "utf8");
-  let text = source.replaceAll(/http:\/\/localhost:300[01]/g, url);
-  if (token) text = text.replaceAll("your-jwt-token", token);
-  else if (text.includes("your-jwt-token")) throw new Error(`${name} needs a token`);
+  const text = await read(name, { url, token });
 
   const id = randomUUID();
   const said = [];
@@ -34,4 +38,25 @@ export async function run(name, { url, token, names = {}, wants = [] }) {
   await writeFile(file, code);
   const module = await import(fileURLToPath(file));
   return { ...module, said };
+}
+
+/** A script for a browser: `snippets/<page>`, which imports the snippet under the name `snippet`. */
+export async function bundle(name, page, { url, token }) {
+  const contents = await read(name, { url, token });
+  const snippet = {
+    name: "snippet",
+    setup(build) {
+      build.onResolve({ filter: /^snippet$/ }, () => ({ path: name, namespace: "snippet" }));
+      const resolveDir = fileURLToPath(snippets);
+      build.onLoad({ filter: /.*/, namespace: "snippet" }, () => ({ contents, loader: "ts", resolveDir }));
+    },
+  };
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(page, snippets))],
+    bundle: true,
+    write: false,
+    define: { "process.env.NODE_ENV": '"production"' },
+    plugins: [snippet],
+  });
+  return outputFiles[0].text;
 }

@@ -44,11 +44,11 @@ export class Traffic {
 }
 
 /** Sends again, under the same tempId, whatever was not answered `sent`, until it is. */
-export async function resendUnsettled(ledger, socket, within = 40_000) {
+export async function resendUnsettled(ledger, within = 40_000) {
   const unsettled = ledger.sends.filter((entry) => entry.outcome !== "sent");
   const settle = (entry) =>
     until(`"${entry.content}" is sent`, async () => {
-      await ledger.resend(entry, socket, { within: 12_000 });
+      await ledger.resend(entry, { within: 12_000 });
       return entry.outcome === "sent" || Promise.reject(new Error(JSON.stringify(entry.ack)));
     }, { within, every: 250 });
   await Promise.all(unsettled.map(settle));

@@ -203,10 +203,13 @@ async fn with_redis_killed_sends_are_not_held_up_and_subscriptions_made_meanwhil
     server.process.kill().await.expect("killed");
     let slowest = admit(&redis).await.expect_err("away");
     assert!(slowest < Duration::from_millis(2_500), "{slowest:?}");
-    for _ in 0..20 {
+    let mut held_up = 0;
+    for _ in 0..100 {
         let took = admit(&redis).await.expect_err("away");
-        assert!(took < Duration::from_millis(200), "{took:?}");
+        assert!(took < Duration::from_millis(700), "{took:?}");
+        held_up += usize::from(took > Duration::from_millis(50));
     }
+    assert!(held_up <= 1, "{held_up} calls were held up");
     let began = Instant::now();
     redis.subscribe(&meanwhile).await.expect_err("away, but remembered");
     assert!(began.elapsed() < Duration::from_millis(2_500));
@@ -243,7 +246,8 @@ async fn with_redis_frozen_one_call_finds_out_and_the_others_are_refused_at_once
     let mut waited = 0;
     for _ in 0..50 {
         let took = admit(&redis).await.expect_err("frozen");
-        waited += usize::from(took > Duration::from_millis(200));
+        assert!(took < Duration::from_millis(700), "{took:?}");
+        waited += usize::from(took > Duration::from_millis(50));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(waited <= 2, "{waited} calls were held up");

@@ -111,8 +111,8 @@ impl Batch {
     pub(crate) fn forget_stored(&mut self, stored: &HashMap<Uuid, Timestamp>) {
         let before = self.messages.len();
         self.messages.retain(|placed| {
-            let copy = stored.get(&placed.id());
-            !copy.is_some_and(|at| *at >= placed.time.plus_millis(-REMEMBERED_MILLIS))
+            let forgotten = placed.time.plus_millis(-REMEMBERED_MILLIS);
+            stored.get(&placed.id()).is_none_or(|at| *at < forgotten)
         });
         self.duplicates += before - self.messages.len();
     }

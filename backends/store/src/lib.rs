@@ -1,8 +1,9 @@
 //! The [`Store`](parlor_core::ports::store::Store) port, twice: PostgreSQL for a cluster, an SQLite file for one
 //! process. Both hold the port's contract suite.
 //!
-//! What the two have in common is here: what a run of records comes to ([`batch`]), how rows read ([`rows`]), how a
-//! time is kept ([`at`]). Each then says in its own SQL how to [`apply`](postgres) it, decide a change, and read.
+//! What the two have in common is here: what a run of records comes to (`batch`), what is looked up for a decision
+//! (`decisions`), how rows read (`rows`), how a time is kept (`at`). Each then says in its own SQL how to apply a batch,
+//! write a decision, and read.
 
 mod at;
 mod batch;

@@ -10,7 +10,7 @@ macro_rules! migrator {
             $version,
             $name.into(),
             MigrationType::Simple,
-            include_str!(concat!("../migrations/", $folder, "/", stringify!($version), "_", $name, ".sql")).into_sql_str(),
+            include_str!(concat!("../migrations/", $folder, "/", $name, ".sql")).into_sql_str(),
             false,
         )),*]);
         migrator.set_ignore_missing(true);
@@ -20,10 +20,10 @@ macro_rules! migrator {
 
 /// PostgreSQL's.
 pub(crate) fn postgres() -> Migrator {
-    migrator!("postgres": 0001 "rooms_and_messages")
+    migrator!("postgres": 1 "0001_rooms_and_messages")
 }
 
 /// SQLite's.
 pub(crate) fn sqlite() -> Migrator {
-    migrator!("sqlite": 0001 "rooms_and_messages")
+    migrator!("sqlite": 1 "0001_rooms_and_messages")
 }

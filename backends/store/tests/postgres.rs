@@ -193,18 +193,44 @@ async fn rows_of_a_month_without_a_partition_move_to_their_own_when_it_is_made()
 
 #[tokio::test]
 async fn a_server_that_is_away_is_told_at_once_and_its_return_is_noticed() {
-    // Nothing listens on port 1.
-    let config = Config::for_testing("postgres://parlor@127.0.0.1:1/parlor");
-    let store = Postgres::connect(config).await.expect("connecting does not need the server");
+    let database = Database::make().await;
+    let away = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let server = database.config.url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let url = database.config.url.replace(server, &away.to_string());
+    let store = Postgres::connect(Config::for_testing(&url)).await.expect("connecting does not need the server");
+
     let first = Instant::now();
     store.check().await.expect_err("away");
-    assert!(first.elapsed() < Duration::from_secs(1), "a refused connection is not waited for: {:?}", first.elapsed());
+    assert!(first.elapsed() < Duration::from_secs(2), "a refused connection was waited for: {:?}", first.elapsed());
     let rest = Instant::now();
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         store.check().await.expect_err("away");
     }
-    assert!(rest.elapsed() < Duration::from_millis(100), "nobody waits any more: {:?}", rest.elapsed());
-    Postgres::connect(Config::for_testing("not a url")).await.err().expect("a wrong URL is an error at once");
+    assert!(rest.elapsed() < Duration::from_secs(1), "callers still wait: {:?}", rest.elapsed());
+
+    let listener = tokio::net::TcpListener::bind(away).await.expect("the same port");
+    let server = server.to_owned();
+    let proxy = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut upstream = tokio::net::TcpStream::connect(&server).await.expect("the server");
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut upstream).await });
+        }
+    });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while let Err(error) = store.check().await {
+        assert!(Instant::now() < deadline, "its return is not noticed: {error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    proxy.abort();
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_an_error_at_once_that_does_not_repeat_it() {
+    for url in ["mysql://parlor:secret@127.0.0.1/parlor", "postgres://parlor:secret@127.0.0.1:port/parlor", "secret"] {
+        let error = Postgres::connect(Config::for_testing(url)).await.err().expect("an error");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
 }
 
 #[tokio::test]

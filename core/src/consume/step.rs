@@ -46,7 +46,10 @@ pub(super) async fn perform(log: Arc<dyn Log>, sink: Arc<dyn Sink>, partition: P
         Step::Locate { applied } => Done::Located(verify::locate(&*log, &*sink, partition, applied).await),
         Step::Apply { previous, records } => {
             let began = Instant::now();
-            let result = sink.apply(partition, previous, &records).await;
+            let result = match verify::follows(&*log, partition, previous, &records).await {
+                Ok(()) => sink.apply(partition, previous, &records).await,
+                Err(skipped) => Err(SinkError::Unavailable(skipped)),
+            };
             Done::Applied { records, result, took: began.elapsed() }
         }
         Step::SetAside { record, reason } => {

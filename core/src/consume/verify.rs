@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Sink, SinkError};
 use crate::ids::{Offset, Partition};
-use crate::ports::log::{Log, Position};
+use crate::ports::Unavailable;
+use crate::ports::log::{Log, Position, Record};
 
 /// A log that ends below the position is looked at this often before it is believed: right after an election a new
 /// leader may answer with an end that lags.
@@ -59,6 +60,35 @@ pub(super) enum Unlocated {
     Refused(Mismatch),
 }
 
+/// Whether `records` leave out nothing that the log has after `previous`.
+///
+/// Offsets may have gaps, so a sink cannot tell a gap from a record that the consumer has skipped, and what it skips is
+/// lost for good once the position has passed it. So where offsets do not follow each other, the log itself is asked.
+///
+/// # Errors
+/// Something was left out, or the log cannot be asked: the loop pauses and starts again from the sink's position.
+pub(super) async fn follows(
+    log: &dyn Log,
+    partition: Partition,
+    previous: Position,
+    records: &[Record],
+) -> Result<(), Unavailable> {
+    let mut last = previous.offset;
+    for record in records {
+        if record.offset() > last.next() {
+            let before = Offset(record.offset().0 - 1);
+            let between = log.read_range(partition, last, before, 1).await?;
+            if let Some(skipped) = between.records.first().map(Record::offset).filter(|skipped| *skipped <= before) {
+                metrics::counter!("parlor_consumer_skips_total").increment(1);
+                let reason = format!("the consumer came to {} from {last}, and skipped {skipped}", record.offset());
+                return Err(Unavailable::new("log", reason));
+            }
+        }
+        last = record.offset();
+    }
+    Ok(())
+}
+
 /// Asks the sink for its position and holds it against the log.
 pub(super) async fn locate(
     log: &dyn Log,
@@ -83,7 +113,7 @@ pub(super) async fn locate(
 }
 
 async fn compare(log: &dyn Log, partition: Partition, at: Position) -> Result<(), Unlocated> {
-    let away = |error: crate::ports::Unavailable| Unlocated::Away(error.to_string());
+    let away = |error: Unavailable| Unlocated::Away(error.to_string());
     let ends = log.ends(partition).await.map_err(away)?;
     if ends.first > at.offset.next() {
         return Err(Unlocated::Refused(Mismatch::BeginsAbove { position: at.offset, first: ends.first }));

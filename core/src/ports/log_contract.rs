@@ -71,6 +71,7 @@ macro_rules! log_contract {
             a_consumer_that_is_not_asked_for_long_loses_nothing,
             committed_offsets_survive_their_member,
             two_members_share_the_partitions_and_inherit_from_each_other,
+            members_that_come_and_go_in_mid_stream_pass_over_nothing,
             groups_do_not_disturb_each_other,
             an_unknown_kind_comes_back_untouched,
             poison_comes_as_malformed_and_can_be_set_aside,
@@ -126,8 +127,7 @@ async fn append(log: &Arc<dyn Log>, event: &Event) -> Appended {
 /// Appends `texts` to one room of partition 0 and returns the offsets.
 async fn fill(log: &Arc<dyn Log>, texts: impl IntoIterator<Item = String>) -> Vec<Offset> {
     let room = room_of(log, Partition(0));
-    let pending: Vec<_> =
-        texts.into_iter().map(|text| log.append(&message(&room, text)).expect("enqueued")).collect();
+    let pending: Vec<_> = texts.into_iter().map(|text| log.append(&message(&room, text)).expect("enqueued")).collect();
     for report in pending {
         soon("an ack", report).await.expect("appended");
     }
@@ -398,8 +398,7 @@ pub async fn a_range_that_has_expired_is_an_error_that_says_so(harness: Box<impl
     let at = fill(&log, texts(10)).await;
     harness.expire(Partition(0), at[5]).await;
     assert_eq!(log.ends(Partition(0)).await.expect("ends").first, at[5]);
-    let Unavailable { reason, .. } =
-        log.read_range(Partition(0), at[2], at[9], usize::MAX).await.expect_err("expired");
+    let Unavailable { reason, .. } = log.read_range(Partition(0), at[2], at[9], usize::MAX).await.expect_err("expired");
     assert!(reason.contains("expired"), "{reason}");
     let range = log.read_range(Partition(0), before(at[5]), at[9], usize::MAX).await.expect("read");
     assert_eq!(contents(&range.records), ["5", "6", "7", "8", "9"]);
@@ -644,6 +643,111 @@ fn moved(owned: &mut BTreeSet<Partition>, polled: Polled) {
         Polled::Assigned(partitions) => owned.extend(partitions),
         Polled::Revoked(partitions) => owned.retain(|partition| !partitions.contains(partition)),
         Polled::Records(partition, _) => assert!(owned.contains(&partition), "records of a partition of someone else"),
+    }
+}
+
+/// Two owners that keep their positions in one place, one of them coming and going while events are appended: between
+/// them each record is applied once, in order, and no start is ever answered with a later record than it asked for.
+pub async fn members_that_come_and_go_in_mid_stream_pass_over_nothing(harness: Box<impl Harness>) {
+    let log = harness.log();
+    let partitions = usize::try_from(log.partitions()).expect("small");
+    let applied = Arc::new(Applied(std::sync::Mutex::new(vec![Offset::NONE; partitions])));
+    let (enough, mut had_enough) = tokio::sync::oneshot::channel::<()>();
+    let appending = {
+        let log = log.clone();
+        tokio::spawn(async move {
+            let rooms: Vec<_> = (0..log.partitions()).map(|partition| room_of(&log, Partition(partition))).collect();
+            let mut last = Offset::NONE;
+            while had_enough.try_recv().is_err() {
+                for room in &rooms {
+                    append(&log, &message(room, last.next().to_string())).await;
+                }
+                last = last.next();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            last
+        })
+    };
+    let (stop_a, stopped_a) = tokio::sync::oneshot::channel();
+    let a = tokio::spawn(applied.clone().work(log.consume("g", "a").await.expect("joined"), usize::MAX, stopped_a));
+    // Twice at once, so that it also comes back before its place was given away.
+    for _ in 0..2 {
+        let (_runs_on, never) = tokio::sync::oneshot::channel();
+        let b = applied.clone().work(log.consume("g", "b").await.expect("joined"), 100, never);
+        soon("b to get its share and apply it", b).await;
+    }
+    // a inherits what b had: everything up to a place beyond where b left it is applied.
+    let mut goals = Vec::new();
+    for partition in 0..log.partitions() {
+        goals.push(Offset(log.ends(Partition(partition)).await.expect("ends").next.0 + 20));
+    }
+    soon("a to inherit", applied.reach(&goals)).await;
+    let _ = enough.send(());
+    let last = appending.await.expect("appended");
+    soon("everything to be applied", applied.reach(&vec![last; partitions])).await;
+    let _ = stop_a.send(());
+    a.await.expect("a works");
+    harness.destroy().await;
+}
+
+/// The last offset of each partition that a sink has applied.
+struct Applied(std::sync::Mutex<Vec<Offset>>);
+
+impl Applied {
+    fn position(&self, partition: Partition) -> Offset {
+        self.0.lock().expect("unpoisoned")[usize::try_from(partition.0).expect("small")]
+    }
+
+    async fn reach(&self, goals: &[Offset]) {
+        while self.0.lock().expect("unpoisoned").iter().zip(goals).any(|(applied, goal)| applied < goal) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Applies what comes until it has applied so many records, or is stopped; then leaves.
+    async fn work(
+        self: Arc<Self>,
+        mut consumer: Box<dyn Consumer>,
+        until: usize,
+        mut stopped: tokio::sync::oneshot::Receiver<()>,
+    ) {
+        let mut done = 0;
+        while done < until {
+            let polled = tokio::select! {
+                polled = consumer.next() => polled.expect("polled"),
+                _ = &mut stopped => break,
+            };
+            match polled {
+                Polled::Assigned(partitions) => {
+                    for partition in partitions {
+                        consumer.start(partition, self.position(partition).next()).expect("started");
+                    }
+                }
+                Polled::Revoked(_) => {}
+                Polled::Records(partition, records) => {
+                    let (first, last) = (records[0].offset(), records[records.len() - 1].offset());
+                    assert_eq!(last.0 - first.0 + 1, i64::try_from(records.len()).expect("small"), "none left out");
+                    let next = {
+                        let mut applied = self.0.lock().expect("unpoisoned");
+                        let position = &mut applied[usize::try_from(partition.0).expect("small")];
+                        let next = position.next();
+                        assert!(first <= next, "passed over {next} to {first} of partition {partition}");
+                        if first == next {
+                            *position = last;
+                            done += records.len();
+                        }
+                        position.next()
+                    };
+                    if next == last.next() {
+                        consumer.commit(partition, next).expect("committed");
+                    } else {
+                        // Another owner was here meanwhile: its work is not repeated.
+                        consumer.start(partition, next).expect("started");
+                    }
+                }
+            }
+        }
+        consumer.close().await;
     }
 }
 

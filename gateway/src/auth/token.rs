@@ -88,7 +88,8 @@ impl Tokens {
 
 fn identity(claims: Claims) -> Result<Identity, Invalid> {
     let id = UserId::parse(&claims.sub).ok_or_else(|| Invalid("sub is no user id".into()))?;
-    let name = claims.user_name.filter(|name| !name.trim().is_empty()).map_or_else(|| Arc::from(id.as_str()), Arc::from);
+    let name =
+        claims.user_name.filter(|name| !name.trim().is_empty()).map_or_else(|| Arc::from(id.as_str()), Arc::from);
     let user = Actor { id, name, avatar: claims.user_avatar.map(Arc::from) };
     Ok(Identity { user, expires: Some(Timestamp(claims.exp.saturating_mul(1000))) })
 }

@@ -39,9 +39,10 @@ async fn create(
             let partner = partner.ok_or_else(|| ChatError::field("memberIds", "a direct room needs a partner"))?;
             RoomId::direct(&user.id, partner)
         }
-        RoomKind::Channel => new.id.or_else(|| new.name.as_deref().and_then(RoomId::parse)).ok_or_else(|| {
-            ChatError::field("name", "a channel needs a name")
-        })?,
+        RoomKind::Channel => new
+            .id
+            .or_else(|| new.name.as_deref().and_then(RoomId::parse))
+            .ok_or_else(|| ChatError::field("name", "a channel needs a name"))?,
     };
     if new.kind == RoomKind::Channel && join::reserved(&id) {
         return Err(ChatError::field("name", "a channel's name may not begin with `direct_` or `group_`"));

@@ -11,18 +11,15 @@ use super::{Reply, append, find};
 use crate::Shared;
 use crate::vocabularies::Answer;
 
-pub(super) async fn act(
-    shared: &Arc<Shared>,
-    user: &Actor,
-    message: MessageId,
-    room: Option<RoomId>,
-    reply: Reply,
-) {
+pub(super) async fn act(shared: &Arc<Shared>, user: &Actor, message: MessageId, room: Option<RoomId>, reply: Reply) {
     let accepted = async {
         shared.limiter.pass(&user.id, "message", shared.config.limits.message).await?;
         let (place, role) = find::message(shared, user, message, room.as_ref()).await?;
         if !membership::may_delete(&user.id, role, &place.sender) {
-            return Err(ChatError::new(Code::Forbidden, "only its author, a moderator or an admin may delete a message"));
+            return Err(ChatError::new(
+                Code::Forbidden,
+                "only its author, a moderator or an admin may delete a message",
+            ));
         }
         let kind = Kind::MessageDeleted { message };
         let event = Event { id: EventId::now(), room: place.room.clone(), actor: user.clone(), kind };
@@ -35,6 +32,9 @@ pub(super) async fn act(
     let shared = shared.clone();
     tokio::spawn(async move {
         let outcome = append::answer(&shared, &room, pending).await;
+        if outcome.is_ok() {
+            shared.hub.recent.delete(message);
+        }
         reply.settle(outcome.map(|appended| Answer::Deleted { message, room: &room, time: appended.time }));
     });
 }

@@ -24,6 +24,7 @@ pub(super) async fn message(
 ) -> Result<(Place, Option<Role>), ChatError> {
     let not_found = || ChatError::not_found("message");
     let place = match shared.hub.recent.find(id) {
+        Some(place) if place.deleted => return Err(not_found()),
         Some(place) => place,
         None => stored(shared, id, room).await?,
     };
@@ -54,7 +55,7 @@ async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> R
             if found.deleted_at.is_some() {
                 return Err(ChatError::not_found("message"));
             }
-            return Ok(Place { room: found.room, sender: found.sender.id, seq: Some(found.seq) });
+            return Ok(Place { room: found.room, sender: found.sender.id, seq: Some(found.seq), deleted: false });
         }
         let ends = match &mut ends {
             Some(ends) => ends,
@@ -69,7 +70,7 @@ async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> R
         if behind.is_empty() {
             return match ports.store.message(id).await.map_err(busy)? {
                 Some(found) if found.deleted_at.is_none() => {
-                    Ok(Place { room: found.room, sender: found.sender.id, seq: Some(found.seq) })
+                    Ok(Place { room: found.room, sender: found.sender.id, seq: Some(found.seq), deleted: false })
                 }
                 _ => Err(ChatError::not_found("message")),
             };

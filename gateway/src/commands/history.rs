@@ -17,13 +17,7 @@ use crate::client::Client;
 use crate::hub::{self, Unread};
 use crate::vocabularies::{Answer, Page};
 
-pub(super) async fn act(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    history: History,
-    reply: Reply,
-) {
+pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, history: History, reply: Reply) {
     match read(shared, client, user, &history).await {
         Ok((messages, has_more)) => {
             let page = Page {
@@ -135,12 +129,7 @@ fn as_stored(delivery: &Delivery, id: MessageId, message: &parlor_core::event::M
 }
 
 /// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving.
-async fn readable(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    room: &RoomId,
-) -> Result<Seq, ChatError> {
+async fn readable(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: &RoomId) -> Result<Seq, ChatError> {
     let not_found = || ChatError::not_found("room");
     let version = shared.ports.fanout.version(room).await.ok().flatten();
     let standing = shared.memberships.standing(room, &user.id, version).await?.ok_or_else(not_found)?;
@@ -164,8 +153,7 @@ async fn bounds(shared: &Arc<Shared>, history: &History) -> Result<Bounds, ChatE
         Cursor::Message(id) => place(shared, &history.room, id).await?,
         Cursor::Time(time) => {
             let partition = shared.ports.log.partition_of(&history.room);
-            let (first, applied) =
-                shared.ports.store.seq_at(&history.room, partition, time).await.map_err(busy)?;
+            let (first, applied) = shared.ports.store.seq_at(&history.room, partition, time).await.map_err(busy)?;
             return Ok(match (history.direction, first) {
                 (Direction::Before, first) => Bounds { before: first.unwrap_or(Seq::MAX), ..everything },
                 // The lowest seq at or after the time belongs to the page: equal times skip nothing.

@@ -38,9 +38,7 @@ async fn join(
         Some(standing) => standing,
         None => match direct(shared, client, user, id).await? {
             Some(standing) => standing,
-            None if shared.config.rooms.create_on_join && !reserved(id) => {
-                channel(shared, user, id).await?
-            }
+            None if shared.config.rooms.create_on_join && !reserved(id) => channel(shared, user, id).await?,
             None => return Err(ChatError::not_found("room")),
         },
     };

@@ -72,10 +72,9 @@ async fn accept(
         metadata: send.metadata.clone(),
         temp_id: send.temp_id.clone(),
     };
-    let event =
-        Event { id: id.into(), room: send.room.clone(), actor: user.clone(), kind: Kind::MessageSent(message) };
+    let event = Event { id: id.into(), room: send.room.clone(), actor: user.clone(), kind: Kind::MessageSent(message) };
     let pending = append::append(shared, &event)?;
-    shared.hub.recent.note(id, Place { room: event.room, sender: event.actor.id, seq: None });
+    shared.hub.recent.note(id, Place { room: event.room, sender: event.actor.id, seq: None, deleted: false });
     Ok((id, pending))
 }
 

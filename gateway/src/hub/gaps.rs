@@ -84,12 +84,7 @@ async fn from_store(ports: &Ports, room: &RoomId, partition: Partition, gap: Gap
     }
 }
 
-async fn from_log(
-    ports: &Ports,
-    room: &RoomId,
-    partition: Partition,
-    gap: Gap,
-) -> Result<Vec<Delivery>, Unread> {
+async fn from_log(ports: &Ports, room: &RoomId, partition: Partition, gap: Gap) -> Result<Vec<Delivery>, Unread> {
     let generation = ports.log.generation();
     let after = if gap.after < Seq::new(generation, Offset(0)) { Offset::NONE } else { gap.after.offset() };
     let range = ports.log.read_range(partition, after, gap.through.offset(), LOG_BYTES).await?;

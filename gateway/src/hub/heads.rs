@@ -68,7 +68,10 @@ async fn compare_some(shared: &Arc<Shared>, partition: Partition, rooms: &[RoomI
         let known = if renewed { Some(head.unwrap_or(from).max(from)) } else { *head };
         let gap: Option<Gap> = known.and_then(|through| {
             let mut rooms = shared.hub.shard(room).rooms.lock();
-            rooms.get_mut(room).filter(|entry| entry.opened.initialized()).and_then(|entry| entry.chain.reaches(through))
+            rooms
+                .get_mut(room)
+                .filter(|entry| entry.opened.initialized())
+                .and_then(|entry| entry.chain.reaches(through))
         });
         if let Some(gap) = gap {
             repair(shared, room.clone(), gap);

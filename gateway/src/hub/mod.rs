@@ -126,7 +126,6 @@ impl Hub {
     }
 }
 
-
 /// Puts a client into a room: from when this returns, it gets everything that happens there.
 ///
 /// # Errors
@@ -292,7 +291,8 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
     let event = &delivery.event;
     match &event.kind {
         Kind::MessageSent(_) => {
-            let place = Place { room: event.room.clone(), sender: event.actor.id.clone(), seq: Some(delivery.seq) };
+            let (room, sender) = (event.room.clone(), event.actor.id.clone());
+            let place = Place { room, sender, seq: Some(delivery.seq), deleted: false };
             shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
         }
         Kind::MemberJoined { member, .. } => shared.memberships.forget(&event.room, &member.user.id),
@@ -326,7 +326,8 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
                 }
             });
         }
-        Kind::MessageEdited { .. } | Kind::MessageDeleted { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
+        Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
+        Kind::MessageEdited { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
     }
 }
 
@@ -385,9 +386,8 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let over = |entry: &Room| {
-            entry.clients.is_empty() && entry.idle_since.is_none_or(|since| since.elapsed() >= LINGER)
-        };
+        let over =
+            |entry: &Room| entry.clients.is_empty() && entry.idle_since.is_none_or(|since| since.elapsed() >= LINGER);
         for shard in &shared.hub.shards {
             let idle: Vec<RoomId> =
                 shard.rooms.lock().iter().filter(|(_, entry)| over(entry)).map(|(id, _)| id.clone()).collect();

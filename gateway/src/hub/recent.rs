@@ -16,6 +16,8 @@ pub(crate) struct Place {
     pub(crate) sender: UserId,
     /// `None`: accepted by this gateway, not delivered yet.
     pub(crate) seq: Option<Seq>,
+    /// It was taken back.
+    pub(crate) deleted: bool,
 }
 
 #[derive(Default)]
@@ -30,14 +32,23 @@ struct Ring {
 impl Recent {
     pub(crate) fn note(&self, message: MessageId, place: Place) {
         let mut ring = self.0.lock();
-        if ring.places.insert(message, place).is_some() {
+        if let Some(known) = ring.places.get_mut(&message) {
+            known.seq = known.seq.or(place.seq);
             return;
         }
+        ring.places.insert(message, place);
         ring.order.push_back(message);
         if ring.order.len() > CAPACITY
             && let Some(oldest) = ring.order.pop_front()
         {
             ring.places.remove(&oldest);
+        }
+    }
+
+    /// Takes note that a message was taken back.
+    pub(crate) fn delete(&self, message: MessageId) {
+        if let Some(place) = self.0.lock().places.get_mut(&message) {
+            place.deleted = true;
         }
     }
 

@@ -157,9 +157,10 @@ async fn upgrade(stream: &mut TcpStream, target: Target) -> Result<Vec<u8>> {
         bail!("{target} refuses a WebSocket: {status} {body}");
     }
     let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let accepted = head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
-        name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == accept
-    });
+    let accepted = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .any(|(name, value)| name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == accept);
     anyhow::ensure!(accepted, "{target} answered the WebSocket handshake with another key");
     Ok(rest)
 }

@@ -166,6 +166,15 @@ impl Crowd {
         change(tally.as_mut().expect("books are open during a run"))
     }
 
+    /// An error, with what is known of sockets that ended.
+    pub(crate) fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let ended = self.ledger.ended.borrow();
+        match ended.iter().next() {
+            Some((why, times)) => error.context(format!("{times} sockets ended: {why}")),
+            None => error,
+        }
+    }
+
     /// Waits until the joins' events have come, 30 s at most.
     pub(crate) async fn quiet(&self) {
         let begin = Instant::now();

@@ -25,7 +25,8 @@ impl FromStr for Target {
         if address.ip().is_loopback() {
             Ok(Self(address))
         } else {
-            Err("only this machine is loaded: take an address like 127.0.0.1, and run swarm where the servers run".into())
+            Err("only this machine is loaded: take an address like 127.0.0.1, and run swarm where the servers run"
+                .into())
         }
     }
 }

@@ -19,14 +19,18 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::commands::reconnect;
 use super::keys::Keys;
 use super::{COMMAND_TIMEOUT, away, frame};
 use crate::outlet::Outlet;
 
 /// Channels in one command.
 const CHUNK: usize = 1_000;
-/// An idle connection is asked so often whether it lives; half-open ones are noticed by no other means.
-const PING_EVERY: Duration = Duration::from_secs(2);
+/// The connection is asked so often whether it lives; a half-open one is noticed by no other means, for the driver's
+/// own check starts anew with every write.
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// So many unanswered in a row, and it is given up: about 5 s.
+const PINGS_MISSED: u32 = 2;
 /// Subscriptions that failed are tried again so often.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 
@@ -128,6 +132,7 @@ impl Keeper {
         for ticks in [&mut retry, &mut ping] {
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
+        let mut missed = 0;
         loop {
             tokio::select! {
                 biased;
@@ -153,7 +158,12 @@ impl Keeper {
                 }
                 _ = ping.tick() => {
                     if self.client.is_connected() {
-                        let _ = self.barrier().await;
+                        missed = if self.barrier().await.is_ok() { 0 } else { missed + 1 };
+                        if missed >= PINGS_MISSED {
+                            missed = 0;
+                            self.whole.send_replace(false);
+                            reconnect(&self.client);
+                        }
                     }
                 }
             }

@@ -133,22 +133,23 @@ impl Commands {
     where
         F: Future<Output = Result<R, Error>>,
     {
-        if !self.breaker.lets_pass() {
-            return Err(Unavailable::new("redis", "it did not answer lately"));
-        }
+        let pass = self.breaker.pass().ok_or_else(|| Unavailable::new("redis", "it did not answer lately"))?;
         let client = self.pool.next_connected().clone();
         let began = Instant::now();
-        let answer = call(client.with_options(&self.options)).await;
+        let answer = tokio::time::timeout(pass.limit(), call(client.with_options(&self.options))).await;
         metrics::histogram!("parlor_redis_command_seconds", "operation" => operation).record(began.elapsed());
+        let answer = answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "Request timed out.")));
         match &answer {
             Ok(_) => self.breaker.answered(),
             Err(error) => {
                 self.breaker.failed(error);
-                if error.details().starts_with("READONLY") {
+                if pass == Pass::Probe && *error.kind() == ErrorKind::Timeout {
+                    // The driver's own check starts anew with every write, so that a connection which is used but
+                    // never answers would stay for as long as TCP retries.
+                    self.pool.clients().iter().filter(|client| client.is_connected()).for_each(reconnect);
+                } else if error.details().starts_with("READONLY") {
                     // This server is a replica now: find the new primary.
-                    tokio::spawn(async move {
-                        let _ = client.force_reconnection().await;
-                    });
+                    reconnect(&client);
                 }
             }
         }
@@ -156,14 +157,40 @@ impl Commands {
     }
 }
 
-/// Closed while Redis answers. After a time-out one caller in half a second finds out whether it is back; the others
-/// are refused at once, so that a send never waits for a Redis that is known to be dead.
+/// Gives up the client's connection for a new one, in the background.
+pub(super) fn reconnect(client: &Client) {
+    let client = client.clone();
+    // Ends once connected; a failure is the connection's own, which goes on trying.
+    tokio::spawn(async move {
+        let _ = client.force_reconnection().await;
+    });
+}
+
+/// Closed while Redis answers. After a failure one caller at a time finds out whether it is back, twice a second and
+/// with little patience; the others are refused at once, so that a send never waits for a Redis that is known to be
+/// dead.
 #[derive(Debug)]
 struct Breaker {
     open: AtomicBool,
     /// When the next caller may try, in ms since `since`.
     probe_at: AtomicU64,
     since: Instant,
+}
+
+/// How a caller gets through the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    Free,
+    Probe,
+}
+
+impl Pass {
+    fn limit(self) -> Duration {
+        match self {
+            Self::Free => COMMAND_TIMEOUT,
+            Self::Probe => Breaker::PROBE_EVERY,
+        }
+    }
 }
 
 impl Default for Breaker {
@@ -183,13 +210,13 @@ impl Breaker {
         self.now().saturating_add(u64::try_from(Self::PROBE_EVERY.as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn lets_pass(&self) -> bool {
+    fn pass(&self) -> Option<Pass> {
         if !self.open.load(Ordering::Acquire) {
-            return true;
+            return Some(Pass::Free);
         }
         let due = self.probe_at.load(Ordering::Acquire);
-        due <= self.now()
-            && self.probe_at.compare_exchange(due, self.next_probe(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let first = || self.probe_at.compare_exchange(due, self.next_probe(), Ordering::AcqRel, Ordering::Acquire);
+        (due <= self.now() && first().is_ok()).then_some(Pass::Probe)
     }
 
     fn answered(&self) {
@@ -199,15 +226,16 @@ impl Breaker {
     }
 
     fn failed(&self, error: &Error) {
-        match error.kind() {
-            ErrorKind::Timeout | ErrorKind::Backpressure => {
-                self.probe_at.store(self.next_probe(), Ordering::Release);
-                self.open.store(true, Ordering::Release);
-            }
-            // No connection: refused at once by the client itself, and no reason to stay shut once it is back.
-            ErrorKind::Canceled | ErrorKind::IO => {}
+        let next = match error.kind() {
+            ErrorKind::Timeout | ErrorKind::Backpressure => self.next_probe(),
+            // One connection dropped; another may be whole. The next caller finds out.
+            ErrorKind::Canceled | ErrorKind::IO => self.now(),
             // Redis answered, be it with an error.
-            _ => self.answered(),
+            _ => return self.answered(),
+        };
+        if !self.open.load(Ordering::Acquire) {
+            self.probe_at.store(next, Ordering::Release);
+            self.open.store(true, Ordering::Release);
         }
     }
 }
@@ -219,13 +247,24 @@ mod tests {
     #[test]
     fn after_a_time_out_one_caller_at_a_time_finds_out_whether_redis_is_back() {
         let breaker = Breaker::default();
-        assert!(breaker.lets_pass() && breaker.lets_pass());
+        assert_eq!((breaker.pass(), breaker.pass()), (Some(Pass::Free), Some(Pass::Free)));
         breaker.failed(&Error::new(ErrorKind::Timeout, ""));
-        assert!(!breaker.lets_pass(), "refused at once");
+        assert_eq!(breaker.pass(), None, "refused at once");
         breaker.probe_at.store(0, Ordering::Release);
-        assert!(breaker.lets_pass(), "one finds out");
-        assert!(!breaker.lets_pass(), "the others are refused meanwhile");
+        assert_eq!(breaker.pass(), Some(Pass::Probe), "one finds out");
+        assert_eq!(breaker.pass(), None, "the others are refused meanwhile");
+        breaker.failed(&Error::new(ErrorKind::IO, ""));
+        assert_eq!(breaker.pass(), None, "and after it, until the next is due");
         breaker.answered();
-        assert!(breaker.lets_pass() && breaker.lets_pass());
+        assert_eq!((breaker.pass(), breaker.pass()), (Some(Pass::Free), Some(Pass::Free)));
+    }
+
+    #[test]
+    fn after_a_dropped_connection_the_next_caller_finds_out_at_once() {
+        let breaker = Breaker::default();
+        breaker.failed(&Error::new(ErrorKind::IO, ""));
+        assert_eq!((breaker.pass(), breaker.pass()), (Some(Pass::Probe), None));
+        breaker.failed(&Error::new(ErrorKind::Unknown, "OOM command not allowed"));
+        assert_eq!(breaker.pass(), Some(Pass::Free), "an error is an answer");
     }
 }

@@ -91,6 +91,12 @@ impl Config {
         Generation(self.generation)
     }
 
+    /// The name of a group in the cluster: `parlor.events.v1.delivery-worker`. Kafka's groups belong to no topic; the
+    /// members of one group on two topics (another generation, another deployment) would share out both.
+    pub fn group(&self, group: &str) -> String {
+        format!("{}.{group}", self.topic())
+    }
+
     /// How long a read, an offset query or a metadata request may take.
     pub(super) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms.into())
@@ -152,13 +158,16 @@ impl Config {
 
     /// A member of a group (RELIABILITY.md §4).
     pub(super) fn member(&self, group: &str, instance: &str) -> ClientConfig {
-        let mut config = self.consumer("consumer", group);
+        let mut config = self.consumer("consumer", &self.group(group));
         config
             .set("group.instance.id", instance)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", self.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 6).max(1).to_string())
             .set("max.poll.interval.ms", self.max_poll_interval_ms.to_string())
+            // A partition that is started joins the next fetch, so it waits for one that is out: not half a second (the
+            // default), at the price of ten empty fetches a second and broker when nothing happens.
+            .set("fetch.wait.max.ms", "100")
             .set("queued.max.messages.kbytes", self.prefetch_kib.to_string())
             .set("queued.min.messages", "5000");
         config
@@ -166,7 +175,7 @@ impl Config {
 
     /// A reader of ranges: never a member of anything, and fetching no further than it is asked to.
     pub(super) fn reader(&self) -> ClientConfig {
-        let mut config = self.consumer("reader", "parlor.reader");
+        let mut config = self.consumer("reader", &self.group("reader"));
         config
             .set("enable.partition.eof", "true")
             .set("queued.min.messages", "1")
@@ -177,7 +186,7 @@ impl Config {
 
     /// Asks for offsets that `group` committed, without joining it.
     pub(super) fn observer(&self, group: &str) -> ClientConfig {
-        self.consumer("observer", group)
+        self.consumer("observer", &self.group(group))
     }
 }
 

@@ -1,29 +1,28 @@
-//! The thread that polls for one member of a group: rebalances, fetches, seeks and commits happen here and nowhere
-//! else, so that none of them can overtake another.
+//! The thread that polls for one member of a group: rebalances ([`super::rebalance`]), fetches, seeks and commits happen
+//! on it and nowhere else, so that none of them can overtake another.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlor_core::ids::{Generation, Offset, Partition};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::log::Record;
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset as At;
-use rdkafka::types::RDKafkaRespErr;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::client::{self, unavailable};
+use super::client::unavailable;
 use super::config::Config;
 use super::consumer::{Member, Orders, Report, Start};
 use super::reader::{is_passing, record_of};
+use super::rebalance::{Context, Run, locked};
 use crate::{BATCH_BYTES, BATCH_RECORDS};
 
 /// How long one poll waits, and so how late an order of the owner's may be seen.
@@ -48,7 +47,7 @@ pub(super) async fn join(config: &Config, group: &str, instance: &str) -> Result
     std::thread::Builder::new()
         .name(format!("log-{group}"))
         .spawn(move || {
-            let context = Context { topic: topic.clone(), orders: given.clone(), ..Context::default() };
+            let context = Context::new(&topic, given.clone());
             let subscribed = BaseConsumer::from_config_and_context(&settings, context)
                 .and_then(|consumer| consumer.subscribe(&[&topic]).map(|()| consumer));
             match subscribed {
@@ -78,149 +77,6 @@ pub(super) async fn join(config: &Config, group: &str, instance: &str) -> Result
         .map_err(unavailable)?;
     has_joined.await.unwrap_or_else(|_| Err(unavailable("the consumer's thread has ended")))?;
     Ok(Member::new(received, orders, is_done))
-}
-
-/// What the rebalance callback and the polling loop share. Both run on the same thread; the locks are never contended.
-#[derive(Default)]
-struct Context {
-    topic: String,
-    orders: Arc<Orders>,
-    owned: Mutex<HashMap<Partition, Owned>>,
-    assignments: Mutex<u64>,
-    news: Mutex<Vec<Report>>,
-    /// librdkafka's words for the error it is about to return.
-    reason: Mutex<String>,
-}
-
-struct Owned {
-    assignment: u64,
-    run: Option<Run>,
-}
-
-#[derive(Clone, Copy)]
-struct Run {
-    start: Start,
-    /// The offset after the last record that was handed over.
-    next: Offset,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Context {
-    fn list(&self, partitions: impl IntoIterator<Item = Partition>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.topic, partition.0.cast_signed());
-        }
-        list
-    }
-
-    /// Sends what the owner wants committed, of partitions that are still the same assignment.
-    fn commit(&self, consumer: &BaseConsumer<Self>) {
-        let wanted = self.orders.with(|wishes| std::mem::take(&mut wishes.commits));
-        let mut list = TopicPartitionList::new();
-        {
-            let owned = locked(&self.owned);
-            for (partition, (assignment, next)) in wanted {
-                if owned.get(&partition).is_some_and(|owned| owned.assignment == assignment)
-                    && let Err(error) =
-                        list.add_partition_offset(&self.topic, partition.0.cast_signed(), At::Offset(next.0))
-                {
-                    tracing::warn!(%partition, %next, %error, "an offset cannot be committed");
-                }
-            }
-        }
-        if list.count() > 0
-            && let Err(error) = consumer.commit(&list, CommitMode::Async)
-        {
-            tracing::debug!(%error, "a commit was not sent; the next repeats it");
-        }
-    }
-
-    fn assigned(&self, consumer: &BaseConsumer<Self>, partitions: &[Partition]) {
-        // Begin at the end, paused: an end is never out of range, and the owner says where to start. The default, the
-        // committed offset, would be fetched before the owner was asked, and is an error where there is none.
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            if let Err(error) = list.add_partition_offset(&self.topic, partition.0.cast_signed(), At::End) {
-                tracing::error!(%partition, %error, "a partition cannot be assigned");
-            }
-        }
-        let done = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&list),
-            _ => consumer.assign(&list),
-        };
-        if let Err(error) = done.and_then(|()| consumer.pause(&list)) {
-            tracing::error!(%error, "partitions were not assigned");
-        }
-        let mut owned = locked(&self.owned);
-        let mut number = locked(&self.assignments);
-        let mut told = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            *number += 1;
-            owned.insert(*partition, Owned { assignment: *number, run: None });
-            told.push((*partition, *number));
-        }
-        if !told.is_empty() {
-            locked(&self.news).push(Report::Assigned(told));
-        }
-    }
-
-    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList, partitions: &[Partition]) {
-        if consumer.assignment_lost() {
-            // Someone else has them already: a commit would be a zombie's.
-            self.orders.with(|wishes| wishes.commits.retain(|partition, _| !partitions.contains(partition)));
-        } else {
-            self.commit(consumer);
-        }
-        {
-            let mut owned = locked(&self.owned);
-            for partition in partitions {
-                owned.remove(partition);
-            }
-        }
-        let done = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-            _ => consumer.unassign(),
-        };
-        if let Err(error) = done {
-            tracing::error!(%error, "partitions were not given back");
-        }
-        if !partitions.is_empty() {
-            locked(&self.news).push(Report::Revoked(partitions.to_vec()));
-        }
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        client::log(level, facility, line);
-    }
-
-    fn error(&self, _: KafkaError, reason: &str) {
-        reason.clone_into(&mut locked(&self.reason));
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let partitions: Vec<_> =
-            list.elements().iter().map(|found| Partition(found.partition().cast_unsigned())).collect();
-        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.assigned(consumer, &partitions);
-        } else {
-            self.revoked(consumer, list, &partitions);
-        }
-        metrics::counter!("parlor_log_rebalances_total").increment(1);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "a commit was lost; the next repeats it");
-        }
-    }
 }
 
 /// The thread's own state.
@@ -263,9 +119,10 @@ impl Polling {
                 self.deliver();
             }
         }
-        let ended = self.backlog.pop_back();
-        if let Some(report @ Report::Ended(_)) = ended {
-            let _ = self.runtime.block_on(tokio::time::timeout(PATIENCE, self.reports.send(report)));
+        if let Some(report @ Report::Ended(_)) = self.backlog.pop_back() {
+            // The owner may be gone as well.
+            let told = async { tokio::time::timeout(PATIENCE, self.reports.send(report)).await.is_ok() };
+            self.runtime.block_on(told);
         }
         self.consumer.context().commit(&self.consumer);
         // Closes the consumer, which may take seconds: on this thread it holds up no one.
@@ -284,7 +141,9 @@ impl Polling {
             let done = match from {
                 None => {
                     self.set_run(partition, None);
-                    self.consumer.pause(&self.consumer.context().list([partition]))
+                    let context = self.consumer.context();
+                    let fetching = locked(&context.owned).get(&partition).is_some_and(|owned| owned.fetching);
+                    if fetching { self.consumer.pause(&context.list([partition])) } else { Ok(()) }
                 }
                 Some(from) => self.seek(partition, from),
             };
@@ -316,9 +175,22 @@ impl Polling {
 
     /// Moves to `from` and lets the records come, unless throttled.
     fn seek(&self, partition: Partition, from: Offset) -> KafkaResult<()> {
-        let number = partition.0.cast_signed();
-        self.consumer.seek(&self.topic, number, At::Offset(from.0), Duration::from_secs(1))?;
-        if self.throttled { Ok(()) } else { self.consumer.resume(&self.consumer.context().list([partition])) }
+        let (context, number) = (self.consumer.context(), partition.0.cast_signed());
+        let fetching = locked(&context.owned).get(&partition).is_some_and(|owned| owned.fetching);
+        if fetching {
+            self.consumer.seek(&self.topic, number, At::Offset(from.0), Duration::from_secs(1))?;
+        } else {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&self.topic, number, At::Offset(from.0))?;
+            self.consumer.incremental_assign(&list)?;
+            if let Some(owned) = locked(&context.owned).get_mut(&partition) {
+                owned.fetching = true;
+            }
+        }
+        // A pause outlives the assignment under which it was made: resumed in any case. This begins again at the offset
+        // that was set above; what comes twice by that is below `Run::next` and dropped.
+        let list = context.list([partition]);
+        if self.throttled { self.consumer.pause(&list) } else { self.consumer.resume(&list) }
     }
 
     /// Hands the backlog to the owner, waiting a moment where there is no room.
@@ -338,9 +210,9 @@ impl Polling {
                         return;
                     }
                     waited = true;
-                    let room = tokio::time::timeout(POLL, self.reports.reserve());
                     // Only waits: the room is taken by the next try.
-                    let _ = self.runtime.block_on(room).map(drop);
+                    let room = async { tokio::time::timeout(POLL, self.reports.reserve()).await.is_ok() };
+                    self.runtime.block_on(room);
                 }
             }
         }

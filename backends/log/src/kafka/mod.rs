@@ -1,6 +1,6 @@
 //! The log on Kafka: one topic per generation, keyed by room, stamped by the broker.
 //!
-//! [`producer`] appends, [`consumer`] and [`membership`] are a group's member, [`reader`] reads ranges and offsets,
+//! [`producer`] appends, [`consumer`], [`membership`] and [`rebalance`] are a group's member, [`reader`] reads ranges and offsets,
 //! [`topic`] makes and checks the topic, [`breaker`] knows when Kafka is away.
 
 mod breaker;
@@ -10,6 +10,7 @@ mod consumer;
 mod membership;
 mod producer;
 mod reader;
+mod rebalance;
 mod topic;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -35,8 +35,7 @@ impl Producer {
     pub(super) fn new(config: &Config) -> Result<Self, Unavailable> {
         let breaker = Arc::new(Breaker::new(config.partitions));
         let reports = Reports { generation: config.generation(), breaker: breaker.clone() };
-        let kafka =
-            ThreadedProducer::from_config_and_context(&config.producer(), reports).map_err(unavailable)?;
+        let kafka = ThreadedProducer::from_config_and_context(&config.producer(), reports).map_err(unavailable)?;
         Ok(Self {
             kafka: Arc::new(kafka),
             breaker,
@@ -84,10 +83,15 @@ impl Producer {
                 AppendError::Full
             }
             Some(Code::MessageSizeTooLarge) => AppendError::TooLarge,
-            _ => {
-                let fatal = self.kafka.client().fatal_error();
-                AppendError::Fatal(fatal.map_or_else(|| error.to_string(), |(code, words)| format!("{code}: {words}")))
-            }
+            code => match self.kafka.client().fatal_error() {
+                Some((code, words)) => AppendError::Fatal(format!("{code}: {words}")),
+                // The topic is gone, or forbidden: not enqueued, and it may be mended.
+                None => {
+                    metrics::counter!("parlor_log_refused_total", "reason" => "topic").increment(1);
+                    tracing::error!(?code, %error, topic = self.topic, "the topic takes no records");
+                    AppendError::Full
+                }
+            },
         }
     }
 
@@ -316,6 +320,16 @@ mod tests {
         cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
         let report = append().expect("enqueued").await;
         assert!(matches!(report, Err(ReportError::Refused(_))), "{report:?}");
-        append().expect("enqueued").await.expect("appended");
+        // The client remembers the refusal for a moment and refuses by itself, never for good.
+        let began = Instant::now();
+        let pending = loop {
+            match append() {
+                Ok(pending) => break pending,
+                Err(error) => assert_eq!(error, AppendError::Full),
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "never accepted again");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        pending.await.expect("appended");
     }
 }

@@ -160,8 +160,7 @@ fn ends(
     partition: Partition,
     within: Duration,
 ) -> Result<Ends, Unavailable> {
-    let (first, next) =
-        consumer.fetch_watermarks(topic, partition.0.cast_signed(), within).map_err(unavailable)?;
+    let (first, next) = consumer.fetch_watermarks(topic, partition.0.cast_signed(), within).map_err(unavailable)?;
     Ok(Ends { first: Offset(first), next: Offset(next) })
 }
 

@@ -186,5 +186,7 @@ fn admin(config: &Config) -> Result<AdminClient<Plain>, KafkaError> {
 }
 
 fn options(config: &Config) -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(config.request_timeout())).operation_timeout(Some(config.request_timeout()))
+    AdminOptions::new()
+        .request_timeout(Some(config.request_timeout()))
+        .operation_timeout(Some(config.request_timeout()))
 }

@@ -113,7 +113,10 @@ async fn lock(path: &Path) -> Result<File, Unavailable> {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(unavailable(format!("{} is open in another process: one log, one process", path.display())));
+                return Err(unavailable(format!(
+                    "{} is open in another process: one log, one process",
+                    path.display()
+                )));
             }
             Err(TryLockError::Error(error)) => return Err(unavailable(error)),
         }

@@ -41,10 +41,10 @@ impl Groups {
     pub(super) fn join(&mut self, group: &str, instance: &str) -> MemberId {
         self.joined += 1;
         let partitions = self.partitions;
-        let group = self.groups.entry(group.to_owned()).or_insert_with(|| Group {
-            members: Vec::new(),
-            owners: (0..partitions).map(|_| None).collect(),
-        });
+        let group = self
+            .groups
+            .entry(group.to_owned())
+            .or_insert_with(|| Group { members: Vec::new(), owners: (0..partitions).map(|_| None).collect() });
         group.members.retain(|(_, name)| name != instance);
         group.members.push((self.joined, instance.to_owned()));
         group.settle();

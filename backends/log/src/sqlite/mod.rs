@@ -179,10 +179,7 @@ impl SqliteLog {
         Ok(reported.map(|answer| answer.unwrap_or(Err(ReportError::Unknown))).boxed())
     }
 
-    async fn ask<T>(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, Unavailable>>) -> Job,
-    ) -> Result<T, Unavailable> {
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, Unavailable>>) -> Job) -> Result<T, Unavailable> {
         let (done, answer) = oneshot::channel();
         self.jobs.send(job(done)).await.map_err(|_| unavailable("the log's writer has ended"))?;
         answer.await.map_err(|_| unavailable("the log's writer has ended"))?

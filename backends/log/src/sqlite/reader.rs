@@ -89,11 +89,7 @@ impl Reader {
     }
 
     /// The lowest offset at or after a time.
-    pub(super) async fn offset_at(
-        &self,
-        partition: Partition,
-        time: Timestamp,
-    ) -> Result<Option<Offset>, Unavailable> {
+    pub(super) async fn offset_at(&self, partition: Partition, time: Timestamp) -> Result<Option<Offset>, Unavailable> {
         // The + keeps the planner from walking the partition instead of the index of times.
         sqlx::query_scalar::<_, Option<i64>>(
             "SELECT min(+place) FROM records WHERE time >= ? AND +place BETWEEN ? AND ?",

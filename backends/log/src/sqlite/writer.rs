@@ -228,9 +228,10 @@ impl Writer {
             .committed()
             .iter()
             .flat_map(|(group, offsets)| {
-                offsets.iter().enumerate().filter_map(move |(index, offset)| {
-                    Some(((group.clone(), partition_at(index).0), (*offset)?))
-                })
+                offsets
+                    .iter()
+                    .enumerate()
+                    .filter_map(move |(index, offset)| Some(((group.clone(), partition_at(index).0), (*offset)?)))
             })
             .filter(|(place, offset)| self.written.get(place) != Some(offset))
             .collect();

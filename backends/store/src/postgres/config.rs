@@ -59,13 +59,19 @@ impl Config {
     /// # Errors
     /// The URL is none. The reason never holds it: it may hold a password.
     pub(super) fn connection(&self) -> Result<PgConnectOptions, Unavailable> {
-        let options: PgConnectOptions =
-            self.url.parse().map_err(|_| Unavailable::new(super::NAME, "postgres.url is not a PostgreSQL URL"))?;
+        let wrong = || Unavailable::new(super::NAME, "the URL is not one of PostgreSQL");
+        if !["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme)) {
+            return Err(wrong());
+        }
+        let options: PgConnectOptions = self.url.parse().map_err(|_| wrong())?;
         Ok(options.application_name("parlor").options([
             ("statement_timeout", self.statement_timeout_ms.to_string()),
             // A transaction whose process is gone or stuck must not hold a room's lock.
             ("idle_in_transaction_session_timeout", self.statement_timeout_ms.to_string()),
             ("timezone", "UTC".to_owned()),
+            // Plans are kept while next month's partition is still empty. A plan that reads through an empty partition
+            // would go on doing so while it fills, until statistics come; every query here has its index.
+            ("enable_seqscan", "off".to_owned()),
         ]))
     }
 }

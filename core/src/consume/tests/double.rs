@@ -45,6 +45,8 @@ struct BrokerState {
     fail_polls: u32,
     /// Starts that are accepted but bring nothing.
     dumb_starts: u32,
+    /// So many starts begin three offsets too far on.
+    far_starts: u32,
     closed: Vec<String>,
 }
 
@@ -157,6 +159,11 @@ impl Broker {
     pub(super) fn fail(&self, set_asides: u32, ends: u32, polls: u32) {
         let mut state = self.state();
         (state.fail_set_aside, state.fail_ends, state.fail_polls) = (set_asides, ends, polls);
+    }
+
+    /// The next so many starts begin three offsets too far on.
+    pub(super) fn start_too_far(&self, starts: u32) {
+        self.state().far_starts = starts;
     }
 
     pub(super) fn make_starts_dumb(&self, starts: u32) {
@@ -303,8 +310,9 @@ impl Consumer for Member {
 
     fn start(&mut self, partition: Partition, from: Offset) -> Result<(), Unavailable> {
         let dumb = takes(&mut self.broker.state().dumb_starts);
+        let far = takes(&mut self.broker.state().far_starts);
         if let Some(next) = self.assigned.get_mut(&partition) {
-            *next = (!dumb).then_some(from);
+            *next = (!dumb).then_some(if far { Offset(from.0 + 3) } else { from });
         }
         Ok(())
     }

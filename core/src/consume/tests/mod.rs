@@ -68,6 +68,18 @@ fn effects(sink: &Effects, partition: Partition) -> Vec<Offset> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_consumer_skips_is_never_passed_over() {
+    let (broker, sink) = (Broker::new(1), Effects::new());
+    broker.fill(P0, 40);
+    broker.start_too_far(2);
+    let process = Process::start(&broker, &sink, "a").await;
+    broker.assign(P0, "a", true);
+    caught_up(&broker, &sink, P0).await;
+    assert_eq!(effects(&sink, P0), broker.offsets(P0), "all of them, in order");
+    process.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_record_is_applied_once_and_in_order_and_then_committed() {
     let (broker, sink) = (Broker::new(2), Effects::new());
     broker.fill(P0, 100);

@@ -6,5 +6,5 @@
 mod frame;
 mod packet;
 
-pub(crate) use frame::{Frame, Malformed, Opcode, parse, write};
-pub(crate) use packet::{Delivered, Packet, Refusal, delivered, refusal, seq_of_ack};
+pub(crate) use frame::{Malformed, Opcode, parse, write};
+pub(crate) use packet::{Packet, delivered, refusal, seq_of_ack};

@@ -1,0 +1,60 @@
+// Kafka away for 20 s: a send is refused as busy, or nobody knows; never "sent". Resent, it posts once.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { untilShown } from "../../lib/checker.mjs";
+import { kill, mendAfter, start } from "../../lib/cluster.mjs";
+import { ask } from "../../lib/clients.mjs";
+import { allIsWell, scene } from "../../lib/scene.mjs";
+import { Traffic, resendUnsettled } from "../../lib/traffic.mjs";
+import { sleep } from "../../lib/wait.mjs";
+
+test("Kafka stopped for 20 s: sends get busy or UNKNOWN, never sent, and resent with the same tempId post once", async (t) => {
+  const all = await scene(t, { groups: 3, channels: 1 });
+  const { rooms, devices, ledger } = all;
+  mendAfter(t, "kafka-1");
+  const traffic = new Traffic(ledger, devices, rooms, { every: 50, within: 20_000 });
+  t.after(() => traffic.stop());
+  await traffic.flows(100);
+
+  await kill("kafka-1");
+  // Acks for what Kafka had taken before its end are on their way.
+  await sleep(500);
+  const from = Date.now();
+  // History works meanwhile.
+  const page = await ask(devices[0].socket, "message.history", { roomId: rooms[0], limit: 5 });
+  assert.equal(page.messages?.length, 5, JSON.stringify(page));
+  await sleep(from + 20_000 - Date.now());
+  const to = Date.now();
+  await start("kafka-1");
+  const during = ledger.sends.filter(({ at }) => at >= from && at < to);
+  await traffic.flows(50, 60_000);
+  await traffic.stop();
+
+  assert.ok(during.length > 300, `${during.length} sends meanwhile`);
+  const early = during.filter(({ outcome, answered }) => outcome === "sent" && answered < to);
+  assert.deepEqual(early.map(({ ack }) => ack), [], "nothing was acked as sent while Kafka was away");
+  const answers = new Set(during.filter(({ outcome }) => outcome !== "sent").map(({ ack }) => ack.error));
+  assert.ok(answers.size > 0);
+  for (const error of answers) assert.ok(["busy", "UNKNOWN"].includes(error), `an answer was ${error}`);
+  for (const { ack, tempId } of during.filter(({ outcome }) => outcome !== "sent")) {
+    assert.equal(ack.retryable, true);
+    assert.equal(ack.tempId, tempId);
+    assert.equal(ack.status, ack.error === "busy" ? "failed" : undefined);
+    if (ack.error === "busy") assert.ok(ack.retryAfter >= 1, "busy says when to try again");
+  }
+
+  const again = await resendUnsettled(ledger);
+  assert.ok(again > 0);
+  const { history } = await import("../../lib/clients.mjs"); const { sql } = await import("../../lib/cluster.mjs");
+  let failed; await untilShown(devices, ledger, rooms, 15000).catch((e) => (failed = e));
+  for (const roomId of rooms) {
+    const stored = await history(devices[0].socket, roomId); const st = new Map(stored.map(m=>[m.messageId,m]));
+    const lost = ledger.sent(roomId).filter(e=>!st.has(e.id) || !devices.every(d=>d.shows(e.id)));
+    console.log(roomId, "acked", ledger.sent(roomId).length, "bad", lost.length);
+    const shown = new Map(devices[0].shown(roomId).map(m=>[m.messageId,m]));
+    for (const e of lost) { const m = shown.get(e.id) ?? st.get(e.id); const seq = m?.seq ?? e.ack.seq;
+      console.log("  BAD", e.content, e.id, "inhistory", st.has(e.id), "shown", devices.map(d=>d.shows(e.id)).join(), "off", seq-2**45, m?.timestamp, "ack", JSON.stringify(e.ack), "first sent +", e.at-from, "answered +", e.answered-from, "DB same off:", JSON.stringify(await sql(`select room_id,content,time from messages where seq=${seq ?? 0}`))); }
+    const seqs = stored.map(m=>m.seq-2**45); console.log("  stored offs", seqs[0], seqs.at(-1), "n", seqs.length);
+  }
+  if (failed) throw failed;
+});
