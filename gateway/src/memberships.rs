@@ -110,6 +110,10 @@ impl Memberships {
         if version.is_some_and(|version| room.version < version) {
             return Err(ChatError::busy("the room has just changed"));
         }
+        if version.is_none() {
+            // Forgotten there: filled in, the next send need not ask the store. Best effort.
+            let _ = self.ports.fanout.recall_version(&room.id, room.version).await;
+        }
         Ok(Some(self.learn(room, user, membership)))
     }
 }

@@ -161,18 +161,17 @@ export function faults({ roomId, ledger, devices, stored: everything, expectAll 
   return wrong;
 }
 
-/** Waits until each device shows every message of these rooms that was acked. */
+/** Waits until each device shows every message of these rooms that is acked by now. */
 export async function untilShown(devices, ledger, rooms, within = 30_000) {
-  const lacking = () =>
-    devices.flatMap((device) =>
-      rooms.flatMap((roomId) => {
-        const missing = ledger.sent(roomId).filter((entry) => !device.shows(entry.id)).length;
-        return missing ? [`${device.name} lacks ${missing} of ${ledger.sent(roomId).length} in ${roomId}`] : [];
+  const acked = rooms.map((roomId) => [roomId, ledger.sent(roomId).map((entry) => entry.id)]);
+  const none = () => {
+    const lacking = devices.flatMap((device) =>
+      acked.flatMap(([roomId, ids]) => {
+        const missing = ids.filter((id) => !device.shows(id)).length;
+        return missing ? [`${device.name} lacks ${missing} of ${ids.length} in ${roomId}`] : [];
       }),
     );
-  const none = () => {
-    const what = lacking();
-    if (what.length) throw new Error(what.slice(0, 4).join("; "));
+    if (lacking.length) throw new Error(lacking.slice(0, 4).join("; "));
     return true;
   };
   await until("every device shows every acked message", none, { within, every: 100 });

@@ -113,7 +113,7 @@ function show({ fresh = false, mine = false, caughtUp = false } = {}) {
 
 function anchored() {
   const top = scroller.getBoundingClientRect().top;
-  const node = [...$("messages").children].find((child) => child.getBoundingClientRect().bottom > top);
+  const node = [...$("messages").children].find((child) => !child.classList.contains("day") && child.getBoundingClientRect().bottom > top);
   return node && { node, top: node.getBoundingClientRect().top };
 }
 

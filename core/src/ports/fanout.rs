@@ -62,6 +62,10 @@ pub trait Fanout: Send + Sync + 'static {
     /// The membership version of a room as far as this memory knows.
     async fn version(&self, room: &RoomId) -> Result<Option<u64>, Unavailable>;
 
+    /// Fills in a membership version that this memory has forgotten, as just read from the store. Does nothing where it
+    /// knows one: that is never older.
+    async fn recall_version(&self, room: &RoomId, version: u64) -> Result<(), Unavailable>;
+
     /// Whether it answers now, for readiness.
     async fn check(&self) -> Result<(), Unavailable>;
 }

@@ -37,6 +37,7 @@ macro_rules! fanout_contract {
             only_subscribed_rooms_are_heard
             a_dropped_bus_connection_is_a_gap_and_goes_on
             a_version_is_never_lowered
+            a_version_that_was_forgotten_can_be_filled_in
             ephemeral_news_arrive_as_they_were_told
             records_that_cannot_be_decoded_are_skipped_and_the_position_moves
             an_unknown_kind_is_forwarded_untouched
@@ -464,6 +465,15 @@ mod promises {
             assert_eq!(room.fanout.version(&room.id).await.expect("version"), Some(expected));
             previous = record.position();
         }
+    }
+
+    pub async fn a_version_that_was_forgotten_can_be_filled_in<S: Subject>(subject: &S) {
+        let room = Room::claimed(subject).await;
+        room.fanout.recall_version(&room.id, 7).await.expect("recalled");
+        assert_eq!(room.fanout.version(&room.id).await.expect("version"), Some(7));
+        room.apply(Position::START, &[room.record(0, room.joined(9))]).await;
+        room.fanout.recall_version(&room.id, 8).await.expect("recalled");
+        assert_eq!(room.fanout.version(&room.id).await.expect("version"), Some(9), "what is known is never older");
     }
 
     pub async fn ephemeral_news_arrive_as_they_were_told<S: Subject>(subject: &S) {

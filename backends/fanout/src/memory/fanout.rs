@@ -30,6 +30,8 @@ const TRIM_EVERY_MS: i64 = 600_000;
 pub(super) struct State {
     places: HashMap<Partition, Place>,
     rooms: HashMap<RoomId, RoomState>,
+    /// Versions filled in for rooms without an event here.
+    recalled: HashMap<RoomId, u64>,
     ids: HashMap<EventId, Seq>,
     /// Ids in the order in which they are forgotten.
     ids_by_age: VecDeque<(Instant, EventId)>,
@@ -75,7 +77,7 @@ impl State {
     }
 
     pub(super) fn version(&self, room: &RoomId) -> Option<u64> {
-        self.rooms.get(room)?.version
+        self.rooms.get(room).and_then(|room| room.version).or_else(|| self.recalled.get(room).copied())
     }
 
     /// Those who are subscribed to anything, each once.
@@ -101,6 +103,7 @@ impl State {
         if seen.is_some_and(|seen| seen != record.seq) {
             return true;
         }
+        let recalled = self.recalled.remove(&event.room);
         let room = self.rooms.entry(event.room.clone()).or_insert_with(|| RoomState {
             partition,
             head: None,
@@ -108,6 +111,7 @@ impl State {
             recent: VecDeque::new(),
             version: None,
         });
+        room.version = room.version.max(recalled);
         let rises = room.head.is_none_or(|head| head < record.seq);
         let prev = room.head.filter(|_| rises && seen.is_none());
         let delivery = Delivery { prev, seq: record.seq, time: record.time, event: Arc::clone(event) };
@@ -250,6 +254,15 @@ impl Fanout for Memory {
     async fn version(&self, room: &RoomId) -> Result<Option<u64>, Unavailable> {
         self.reach().await?;
         Ok(self.shared.fanout.lock().version(room))
+    }
+
+    async fn recall_version(&self, room: &RoomId, version: u64) -> Result<(), Unavailable> {
+        self.reach().await?;
+        let mut state = self.shared.fanout.lock();
+        if state.version(room).is_none() {
+            state.recalled.insert(room.clone(), version);
+        }
+        Ok(())
     }
 
     async fn check(&self) -> Result<(), Unavailable> {

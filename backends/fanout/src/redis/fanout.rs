@@ -21,6 +21,8 @@ static HEADS: Script = Script::new(include_str!("lua/heads.lua"));
 
 /// Rooms in one look at heads: a script holds up all others.
 const ROOMS_AT_ONCE: usize = 1_000;
+/// How long a membership version lives after the room's last event, in seconds; `lua/apply.lua` has it too.
+const VERSION_LIVES: i64 = 172_800;
 
 #[async_trait]
 impl Fanout for Redis {
@@ -135,6 +137,15 @@ impl Fanout for Redis {
     async fn version(&self, room: &RoomId) -> Result<Option<u64>, Unavailable> {
         let key = self.keys.room("v", room);
         self.commands.run("version", async |client| client.get(key).await).await
+    }
+
+    async fn recall_version(&self, room: &RoomId, version: u64) -> Result<(), Unavailable> {
+        let key = self.keys.room("v", room);
+        let (expires, missing) = (Some(Expiration::EX(VERSION_LIVES)), Some(SetOptions::NX));
+        let text = version.to_string();
+        self.commands
+            .run("recall_version", async |client| client.set::<(), _, _>(key, text, expires, missing, false).await)
+            .await
     }
 
     async fn check(&self) -> Result<(), Unavailable> {

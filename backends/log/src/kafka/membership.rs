@@ -1,5 +1,5 @@
-//! The thread that polls for one member of a group: rebalances ([`super::rebalance`]), fetches, seeks and commits happen
-//! on it and nowhere else, so that none of them can overtake another.
+//! The thread that polls for one member of a group: rebalances ([`super::rebalance`]), fetches, seeks and commits
+//! happen on it and nowhere else, so that none of them can overtake another.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -159,7 +159,7 @@ impl Polling {
                         let reason = format!("partition {partition} cannot be started: {error}; join the group anew");
                         self.backlog.push_back(Report::Failed(unavailable(reason)));
                     } else {
-                        // Assigned a moment ago, or between brokers: again at the next turn, unless there is a newer wish.
+                        // Between brokers, perhaps: again at the next turn, unless there is a newer wish.
                         self.orders.with(|wishes| wishes.runs.entry(partition).or_insert((start, from)).1);
                     }
                 }
