@@ -19,8 +19,8 @@ pub(crate) struct Cli {
 /// Where settings come from. `parlor genconfig` shows all of them.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Settings {
-    /// A TOML file with settings
-    #[arg(long, global = true, value_name = "FILE", env = "PARLOR_CONFIG")]
+    /// A TOML file with settings [default: what PARLOR_CONFIG names]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// One setting, such as limits.message=off; wins over file and environment; may be repeated
     #[arg(long = "set", global = true, value_name = "SETTING=VALUE")]

@@ -15,7 +15,10 @@ pub(crate) fn begin(config: &Config) -> Result<()> {
     // What the setting names comes last and wins.
     let filter = QUIET.join(",") + "," + &config.log.level;
     let filter = EnvFilter::try_new(&filter).with_context(|| {
-        format!("log.level: '{}' is none; write error, warn, info, debug, trace, or such as info,parlor_gateway=debug", config.log.level)
+        format!(
+            "log.level: '{}' is none; write error, warn, info, debug, trace, or such as info,parlor_gateway=debug",
+            config.log.level
+        )
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.format {

@@ -89,7 +89,9 @@ impl Solo {
         let mut solo = Self { process, address };
         let stderr = solo.process.stderr.take().expect("piped");
         // Its lines are shown where the test fails.
-        std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| println!("{line}")));
+        std::thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| println!("{line}"))
+        });
         let begun = Instant::now();
         while solo.get("/health/ready").is_none_or(|answer| !answer.starts_with("HTTP/1.1 200")) {
             assert!(begun.elapsed() < Duration::from_secs(30), "solo is not ready");
@@ -134,7 +136,8 @@ fn solo_is_ready_serves_page_health_and_metrics_and_ends_when_asked() {
     assert!(get("/nothing").starts_with("HTTP/1.1 404"));
 
     // Nobody else may use its data.
-    let second = parlor(folder.path()).args(["solo", "--listen", "127.0.0.1:0", "--data-dir", "data"]).output().expect("runs");
+    let second =
+        parlor(folder.path()).args(["solo", "--listen", "127.0.0.1:0", "--data-dir", "data"]).output().expect("runs");
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second.stderr).contains("another parlor works in data"), "{}", text(&second.stderr));
 

@@ -90,16 +90,16 @@ export class Device {
     this.reconnections = 0;
     this.socket.on("connect", () => {
       this.reconnections++;
-      this.caughtUp = this.#catchUp(rooms);
+      // Taken before anything comes over the new connection: what comes live lies beyond what was missed.
+      const cursors = rooms.map((roomId) => [roomId, this.shown(roomId).at(-1)?.messageId ?? null]);
+      this.caughtUp = this.#catchUp(cursors);
       // Whoever waits for it gets the error.
       this.caughtUp.catch(() => {});
     });
   }
 
-  async #catchUp(rooms) {
-    for (const roomId of rooms) {
-      // Taken before the room is joined: what comes live meanwhile lies beyond it.
-      const cursor = this.shown(roomId).at(-1)?.messageId ?? null;
+  async #catchUp(cursors) {
+    for (const [roomId, cursor] of cursors) {
       await until(`${this.name} is back in ${roomId}`, async () => {
         const joined = await this.socket.timeout(5_000).emitWithAck("room.join", { roomId });
         return !joined.error || Promise.reject(new Error(JSON.stringify(joined)));

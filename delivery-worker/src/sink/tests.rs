@@ -114,6 +114,10 @@ impl Fanout for Scripts {
     async fn version(&self, _: &RoomId) -> Result<Option<u64>, Unavailable> {
         unreachable!("a gateway's")
     }
+
+    async fn recall_version(&self, _: &RoomId, _: u64) -> Result<(), Unavailable> {
+        unreachable!("a gateway's")
+    }
     async fn check(&self) -> Result<(), Unavailable> {
         Ok(())
     }

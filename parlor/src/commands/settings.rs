@@ -1,6 +1,6 @@
 //! Settings, gathered from where they stand; and `checkconfig`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -19,11 +19,12 @@ pub(super) fn read<const N: usize>(given: &Settings, role: Role, options: Option
 }
 
 fn inputs(given: &Settings, mode: Mode, options: Vec<(&'static str, String, &'static str)>) -> Result<Inputs> {
-    let file = given.config.as_deref().map(|path| {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let env = config::environment(Path::new(".env"))?;
+    let named = env.get("PARLOR_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let file = given.config.clone().or(named).map(|path| {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         anyhow::Ok((path.display().to_string(), text))
     });
-    let env = config::environment(Path::new(".env"))?;
     Ok(Inputs { mode, file: file.transpose()?, env, sets: given.sets.clone(), options })
 }
 

@@ -20,8 +20,11 @@ pub(super) fn make(
 ) -> (Arc<Gateway>, Router) {
     let gateway = Arc::new(Gateway::new(slices::gateway(config, name), ports));
     let counted = gateway.clone();
-    let mut routes = ops::routes(&serving.health, serving.recorder.clone())
-        .merge(ops::chat_route(&serving.health, fanout, move || counted.connections()));
+    let mut routes = ops::routes(&serving.health, serving.recorder.clone()).merge(ops::chat_route(
+        &serving.health,
+        fanout,
+        move || counted.connections(),
+    ));
     if config.http.page {
         routes = routes.merge(page::routes());
     }

@@ -41,10 +41,7 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
             join: config.limits.join.0,
             history: config.limits.history.0,
         },
-        rules: Rules {
-            max_content_chars: config.content.max_chars,
-            ..Rules::default()
-        },
+        rules: Rules { max_content_chars: config.content.max_chars, ..Rules::default() },
         vocabulary: Vocabulary::parse(&config.gateway.vocabulary).unwrap_or(Vocabulary::Dotted),
         allowed_origins: (!origins.iter().any(|origin| origin == "*")).then(|| origins.clone()),
         trusted_proxies: config.http.trusted_proxies.iter().filter_map(|proxy| proxy.parse::<IpAddr>().ok()).collect(),

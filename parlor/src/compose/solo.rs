@@ -121,5 +121,6 @@ async fn open_log(folder: &Path) -> Result<Arc<dyn Log>> {
 async fn open_store(folder: &Path) -> Result<Arc<dyn Store>> {
     let file = folder.join("store.sqlite");
     let store = Sqlite::open(&file).await;
-    Ok(store.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
+    Ok(store
+        .with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
 }

@@ -131,7 +131,11 @@ fn servers(config: &Config, wrong: &mut Vec<String>) {
         }
     }
     for (name, url, schemes) in [
-        ("redis.url", &config.redis.url, &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"][..]),
+        (
+            "redis.url",
+            &config.redis.url,
+            &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"][..],
+        ),
         ("postgres.url", &config.postgres.url, &["postgres", "postgresql"][..]),
     ] {
         let scheme = url.reveal().split_once("://").map(|(scheme, _)| scheme);

@@ -13,7 +13,9 @@ pub(crate) fn environment(file: &Path) -> Result<BTreeMap<String, String>> {
         Err(error) => return Err(error).with_context(|| format!("{} cannot be read", file.display())),
     };
     // Names and values that are no Unicode are none of ours.
-    env.extend(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+    env.extend(
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
     Ok(env)
 }
 

@@ -221,8 +221,14 @@ fn genconfig_has_every_setting_with_its_default() {
 #[test]
 fn the_example_environment_names_every_setting_and_alias_and_nothing_else() {
     let text = include_str!("../../../.env.example");
-    assert_eq!(load(&Inputs { env: dotenv::parse(text).expect("parses"), ..Inputs::default() }).expect("loads"), Config::default());
-    let lines = text.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    assert_eq!(
+        load(&Inputs { env: dotenv::parse(text).expect("parses"), ..Inputs::default() }).expect("loads"),
+        Config::default()
+    );
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
     let all = dotenv::parse(&lines.collect::<Vec<_>>().join("\n")).expect("parses");
     let named: BTreeSet<&str> = all.keys().map(String::as_str).collect();
     let variable = |key: &String| format!("PARLOR_{}", key.to_uppercase().replace('.', "__"));
@@ -238,7 +244,8 @@ fn the_example_environment_names_every_setting_and_alias_and_nothing_else() {
 fn an_environment_file_is_read_as_shells_write_it() {
     let text = "# note\nA=1\nexport B='two # 2'\nC=\"three\" # more\nMAX_FILE_SIZE=10485760  # 10MB\nD=a#b\nE=\n";
     let parsed = dotenv::parse(text).expect("parses");
-    let expected = [("A", "1"), ("B", "two # 2"), ("C", "three"), ("MAX_FILE_SIZE", "10485760"), ("D", "a#b"), ("E", "")];
+    let expected =
+        [("A", "1"), ("B", "two # 2"), ("C", "three"), ("MAX_FILE_SIZE", "10485760"), ("D", "a#b"), ("E", "")];
     assert_eq!(parsed, env(&expected));
     assert!(dotenv::parse("nonsense").is_err());
 }

@@ -93,7 +93,9 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is no span of time; write a whole number and a unit, such as 250ms, 25s, 10m, 1h or 7d");
+        let wrong = || {
+            format!("'{text}' is no span of time; write a whole number and a unit, such as 250ms, 25s, 10m, 1h or 7d")
+        };
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(digits);
         let (_, millis) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
@@ -179,6 +181,7 @@ pub(crate) struct Secret(String);
 
 impl Secret {
     /// Takes a secret.
+    #[cfg(test)]
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 const EVERY: Duration = Duration::from_secs(1);
 /// A dependency that has not answered by then has not answered.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So many questions in a row without an answer make a dependency that was up count as down.
+/// So many questions in a row without an answer make a dependency count as down.
 const FAILURES: u8 = 2;
 
 /// Something this process needs.
@@ -70,7 +70,7 @@ impl Dependency {
                 }
                 Err(reason) => {
                     failures = (failures + 1).min(FAILURES);
-                    if (failures == FAILURES || !self.is_up()) && self.state.swap(DOWN, Ordering::AcqRel) != DOWN {
+                    if failures == FAILURES && self.state.swap(DOWN, Ordering::AcqRel) != DOWN {
                         tracing::warn!(dependency = self.name, reason, "down");
                     }
                 }

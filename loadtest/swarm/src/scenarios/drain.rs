@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// The cluster's processes, lines `name pid`
     #[arg(long, default_value = ".parlor/cluster/pids", value_name = "FILE")]
     pids: PathBuf,
-    /// Rows to wait for
+    /// Rows to wait for; it ends earlier when nothing was written for two seconds
     #[arg(long)]
     rows: u64,
     /// How long to wait for them, at most
