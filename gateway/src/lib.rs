@@ -1,7 +1,7 @@
 //! The gateway: sockets on one side, the log and the bus on the other. It holds nothing that cannot be rebuilt.
 //!
-//! A packet comes in through [`session`], is parsed by its vocabulary into a `Command`, and acted on by one file of
-//! `commands/`. What comes back from the bus goes through the [`hub`], which notices gaps, fills them, and puts the
+//! A packet comes in through `session`, is parsed by its vocabulary into a `Command`, and acted on by one file of
+//! `commands/`. What comes back from the bus goes through the `hub`, which notices gaps, fills them, and puts the
 //! same bytes on every local socket's queue.
 
 mod auth;

@@ -69,7 +69,7 @@ fn table(config: &Config) -> Table {
     Table::try_from(config).expect("settings are tables of texts, numbers and lists, which TOML has")
 }
 
-/// Puts all layers together. What is missing for a role is not decided here (see [`super::check`]).
+/// Puts all layers together. What is missing for a role is not decided here (see `super::check`).
 pub(crate) fn load(inputs: &Inputs) -> Result<Config> {
     let known = known();
     let mut leaves = Vec::new();

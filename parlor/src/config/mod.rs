@@ -1,5 +1,5 @@
 //! Settings: what there is ([`settings`]), how it is written ([`values`]), where it comes from ([`layers`],
-//! [`aliases`]), and whether a role can run with it ([`check`]).
+//! [`aliases`]), and whether a role can run with it (`check`).
 
 mod aliases;
 mod check;

@@ -1,7 +1,7 @@
 //! The ports on Redis (6.2 or later), alone or as a Cluster.
 //!
-//! Scripts under `lua/` do what must be one step; each says what its keys hold. [`keys`] names the keys, [`commands`]
-//! sends commands and knows when Redis is away, [`bus`] is the subscriber.
+//! Scripts under `lua/` do what must be one step; each says what its keys hold. `keys` names the keys, `commands`
+//! sends commands and knows when Redis is away, `bus` is the subscriber.
 
 mod bus;
 mod commands;

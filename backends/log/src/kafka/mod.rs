@@ -1,7 +1,7 @@
 //! The log on Kafka: one topic per generation, keyed by room, stamped by the broker.
 //!
-//! [`producer`] appends, [`consumer`], [`membership`] and [`rebalance`] are a group's member, [`reader`] reads ranges
-//! and offsets, [`topic`] makes and checks the topic, [`breaker`] knows when Kafka is away.
+//! `producer` appends, `consumer`, `membership` and `rebalance` are a group's member, `reader` reads ranges
+//! and offsets, `topic` makes and checks the topic, `breaker` knows when Kafka is away.
 
 mod breaker;
 mod client;

@@ -1,8 +1,8 @@
 //! The log in one SQLite file, for one process.
 //!
-//! One [`writer`] task holds the only connection that writes; it takes what was enqueued, in order, and puts it into
+//! One `writer` task holds the only connection that writes; it takes what was enqueued, in order, and puts it into
 //! transactions of up to a thousand events. Readers have connections of their own (WAL). The members of a group are
-//! consumers in this process; [`group`] shares the partitions out among them.
+//! consumers in this process; `group` shares the partitions out among them.
 //!
 //! `synchronous=FULL`: a commit is on disk before it is answered. The positions of whoever consumes this log are in
 //! other files; a log that lost its tail in a power cut would end below them, and nobody could go on. One fsync per
