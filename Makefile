@@ -51,7 +51,7 @@ test:
 	@$(STEP) 'install' infra/local/install test
 	@$(STEP) 'infrastructure files' infra/check
 	@$(STEP) 'format' cargo fmt --all --check
-	@$(STEP) 'web page' $(MAKE) --no-print-directory web
+	@$(STEP) 'web page' $(MAKE) --no-print-directory web web-test
 	@$(STEP) 'lints (clippy)' cargo clippy --workspace --all-targets --locked -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(STEP) 'documentation (rustdoc)' cargo doc --workspace --no-deps --locked
 	@$(STEP) 'unit tests and contract suites' infra/local/with-servers cargo test --workspace --locked
@@ -87,6 +87,10 @@ binary: web
 
 .PHONY: web
 web: web/dist/index.html
+
+.PHONY: web-test
+web-test: web/node_modules/.package-lock.json
+	@cd web && npm test --silent
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 

@@ -65,7 +65,7 @@ impl Sink for FanoutSink {
         }
         let at = self.beginning(partition, applied).await?;
         let holds = self.fanout.claim(partition, at).await?;
-        tracing::warn!(%partition, from = holds.offset.0, "the fan-out has no place for this partition: claimed");
+        tracing::info!(%partition, from = holds.offset.0, "the fan-out has no place for this partition: claimed");
         Ok(holds)
     }
 

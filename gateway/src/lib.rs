@@ -28,7 +28,7 @@ use parlor_core::ports::store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use auth::{Claims, Identity, mint};
+pub use auth::{Claims, Invalid, Tokens, mint};
 pub use config::{Auth, Config, LimitSet, Rooms};
 
 /// What the gateway asks of the world.

@@ -34,6 +34,11 @@ impl Standing {
     pub(crate) fn role(&self) -> Option<Role> {
         self.membership.map(|membership| membership.role).filter(|role| *role != Role::Left)
     }
+
+    /// False for an ex-member of whom the store cannot say yet how far they may read: it is asked again.
+    fn is_settled(&self) -> bool {
+        self.membership.is_none_or(|membership| membership.role != Role::Left || membership.reads_through.is_some())
+    }
 }
 
 pub(crate) struct Memberships {
@@ -86,7 +91,7 @@ impl Memberships {
                 Some(version) => standing.room.version >= version,
                 None => standing.read.elapsed() < READ_AGAIN,
             };
-            if good {
+            if good && standing.is_settled() {
                 return Ok(cached);
             }
         }

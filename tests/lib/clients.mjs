@@ -4,7 +4,7 @@ import { after } from "node:test";
 import { io } from "socket.io-client";
 import { NGINX } from "./place.mjs";
 import { gentoken } from "./process.mjs";
-import { heard } from "./wait.mjs";
+import { heard, until } from "./wait.mjs";
 
 export { randomUUID };
 
@@ -57,20 +57,23 @@ export const gatewayOf = (socket) => socket.io.engine.id.split(".")[0];
 
 /** A client of `user` through nginx that has landed on that gateway. */
 export async function connectOn(t, gateway, user, options = {}) {
-  const elsewhere = [];
-  try {
-    for (let tries = 0; tries < 40; tries++) {
-      const socket = await connect(t, user, options);
-      if (gatewayOf(socket) === gateway) return socket;
-      // Kept for now: nginx sends the next one to whoever has least. Of a client that polls nginx counts only the first
-      // request, so a WebSocket keeps its place.
-      elsewhere.push(socket);
-      if (options.transports?.[0] === "polling") elsewhere.push(await connect(t, user));
+  // A gateway that was away gets newcomers again after nginx's fail_timeout of 2 s.
+  const landed = async () => {
+    const elsewhere = [];
+    try {
+      for (let tries = 0; tries < 12; tries++) {
+        const socket = await connect(t, user, options);
+        if (gatewayOf(socket) === gateway) return socket;
+        // Kept for now: nginx sends the next one to whoever has least. Of a client that polls nginx counts only the
+        // first request, so a WebSocket keeps its place.
+        elsewhere.push(socket);
+        if (options.transports?.[0] === "polling") elsewhere.push(await connect(t, user));
+      }
+    } finally {
+      for (const socket of elsewhere) socket.close();
     }
-  } finally {
-    for (const socket of elsewhere) socket.close();
-  }
-  throw new Error(`nginx sent 40 newcomers to other gateways than ${gateway}`);
+  };
+  return until(`nginx sends a newcomer to ${gateway}`, landed, { within: 15_000, every: 250 });
 }
 
 /** An event's ack. Rejects if none comes. */

@@ -6,5 +6,5 @@ mod token;
 
 pub(crate) use expiry::expire;
 pub(crate) use guest::{guest, lineage, private_id};
-pub(crate) use token::Tokens;
-pub use token::{Claims, Identity, mint};
+pub(crate) use token::Identity;
+pub use token::{Claims, Invalid, Tokens, mint};

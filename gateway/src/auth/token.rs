@@ -18,13 +18,16 @@ pub struct Claims {
     pub sub: String,
     /// Who made the token.
     pub iss: String,
-    /// For whom.
-    pub aud: String,
+    /// For whom: one name or an array of them (RFC 7519 §4.1.3).
+    pub aud: serde_json::Value,
     /// Made at, in seconds since the Unix epoch.
     #[serde(default)]
     pub iat: i64,
     /// Good until, in seconds since the Unix epoch.
     pub exp: i64,
+    /// The same as `sub`, under the documents' name; not read.
+    #[serde(rename = "userId", default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// The display name; the id where it is missing.
     #[serde(rename = "userName", default, skip_serializing_if = "Option::is_none")]
     pub user_name: Option<String>,
@@ -35,11 +38,11 @@ pub struct Claims {
 
 /// A verified identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Who.
-    pub user: Actor,
+    pub(crate) user: Actor,
     /// Until when. `None`: a guest's, which does not expire.
-    pub expires: Option<Timestamp>,
+    pub(crate) expires: Option<Timestamp>,
 }
 
 /// Signs claims with a secret, HS256.
@@ -51,7 +54,7 @@ pub fn mint(claims: &Claims, secret: &str) -> Result<String, jsonwebtoken::error
 }
 
 /// Verifies tokens with the current secret and, while keys rotate, the one before.
-pub(crate) struct Tokens {
+pub struct Tokens {
     keys: Vec<DecodingKey>,
     validation: Validation,
 }
@@ -59,10 +62,11 @@ pub(crate) struct Tokens {
 /// The token is not one of ours, or not any more. Why is for the log alone.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid token: {0}")]
-pub(crate) struct Invalid(String);
+pub struct Invalid(String);
 
 impl Tokens {
-    pub(crate) fn new(auth: &Auth) -> Self {
+    /// With the keys and names of `auth`.
+    pub fn new(auth: &Auth) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&auth.issuer]);
@@ -74,15 +78,23 @@ impl Tokens {
         Self { keys, validation }
     }
 
-    pub(crate) fn verify(&self, token: &str) -> Result<Identity, Invalid> {
+    /// What a good token says.
+    ///
+    /// # Errors
+    /// Why it is not good: for an operator or the log, never for the client.
+    pub fn claims(&self, token: &str) -> Result<Claims, Invalid> {
         let mut reason = String::from("no key");
         for key in &self.keys {
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
-                Ok(data) => return identity(data.claims),
+                Ok(data) => return Ok(data.claims),
                 Err(error) => reason = error.to_string(),
             }
         }
         Err(Invalid(reason))
+    }
+
+    pub(crate) fn verify(&self, token: &str) -> Result<Identity, Invalid> {
+        identity(self.claims(token)?)
     }
 }
 
@@ -106,6 +118,7 @@ mod tests {
             aud: "parlor".into(),
             iat: 0,
             exp: Timestamp::now().0 / 1000 + 60,
+            user_id: None,
             user_name: Some("User 1".into()),
             user_avatar: None,
         }

@@ -16,19 +16,24 @@ use crate::hub::{self, From};
 use crate::memberships::Standing;
 use crate::vocabularies::Answer;
 
+/// Live users whom the answer names.
+const NAMED: usize = 100;
+
 pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: RoomId, reply: Reply) {
     match join(shared, client, user, &room).await {
-        Ok((room, live)) => reply.ok(&Answer::Joined { room: &room, live }),
+        Ok(room) => {
+            let (live, users) = if room.kind == RoomKind::Channel {
+                enter_channel(shared, user, &room.id).await
+            } else {
+                (None, Vec::new())
+            };
+            reply.ok(&Answer::Joined { room: &room, live, users: &users });
+        }
         Err(error) => reply.refuse(&error),
     }
 }
 
-async fn join(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    id: &RoomId,
-) -> Result<(Arc<Room>, Option<u32>), ChatError> {
+async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &RoomId) -> Result<Arc<Room>, ChatError> {
     shared.limiter.pass(&user.id, "join", shared.config.limits.join).await?;
     if !client.is_in(id) && client.room_count() >= shared.config.rooms.per_socket {
         return Err(ChatError::new(Code::RoomFull, "this connection is in as many rooms as it may be"));
@@ -45,11 +50,11 @@ async fn join(
     match standing.room.kind {
         RoomKind::Channel => {
             hub::enter(shared, client, id, From::Now).await?;
-            Ok((standing.room, enter_channel(shared, user, id).await))
+            Ok(standing.room)
         }
         RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {
             hub::enter(shared, client, id, From::Now).await?;
-            Ok((standing.room, None))
+            Ok(standing.room)
         }
         RoomKind::Group => {
             let limit = shared.config.rooms.member_limit;
@@ -60,7 +65,7 @@ async fn join(
             // In the room before its events are, so that this socket hears of its own joining.
             hub::enter(shared, client, id, From::Now).await?;
             append::relay(shared, id).await;
-            Ok((standing.room, None))
+            Ok(standing.room)
         }
         RoomKind::Direct => Err(ChatError::not_found("room")),
     }
@@ -128,13 +133,13 @@ pub(super) fn new_room(id: RoomId, kind: RoomKind, creator: &Actor, name: Option
     }
 }
 
-/// Takes a lease on a channel, and tells it who came. Returns the live count, as far as it is known.
-async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Option<u32> {
+/// Takes a lease on a channel, and tells it who came. Returns the live count and who is there, as far as it is known.
+async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> (Option<u32>, Vec<Actor>) {
     let live = match shared.ports.presence.enter(room, user, &shared.config.name).await {
         Ok(live) => live,
         Err(error) => {
             tracing::debug!(%error, "a channel lease could not be taken");
-            return None;
+            return (None, Vec::new());
         }
     };
     if live.changed {
@@ -145,7 +150,8 @@ async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Opt
             tell(shared, room, &Ephemeral::Presence { user, status: Status::Online, at }).await;
         }
     }
-    Some(live.count)
+    let here = shared.ports.presence.live(room, NAMED).await.map(|(_, here)| here).unwrap_or_default();
+    (Some(live.count), here)
 }
 
 /// Ends the lease on a channel when a user's last socket here has left it, and tells the channel who went. Rooms that

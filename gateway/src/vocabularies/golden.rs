@@ -180,8 +180,8 @@ fn answers(vocabulary: Vocabulary) -> String {
     let answers = [
         ("sent", Answer::Sent { message, room: id, time, seq: Some(Seq(7)), temp_id: Some("temp_123") }),
         ("sent, without seq and tempId", Answer::Sent { message, room: id, time, seq: None, temp_id: None }),
-        ("joined a group", Answer::Joined { room: &room, live: None }),
-        ("joined a channel", Answer::Joined { room: &channel(), live: Some(3) }),
+        ("joined a group", Answer::Joined { room: &room, live: None, users: &[] }),
+        ("joined a channel", Answer::Joined { room: &channel(), live: Some(3), users: &[user("user1", "Ann")] }),
         ("left", Answer::Left { room: id }),
         ("created a group", Answer::Created { room: &room, members: &members }),
         ("created a channel", Answer::Created { room: &channel(), members: &[] }),

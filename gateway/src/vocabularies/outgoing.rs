@@ -50,6 +50,8 @@ pub enum Answer<'a> {
         room: &'a Room,
         /// Live users, in a channel.
         live: Option<u32>,
+        /// Some of them.
+        users: &'a [Actor],
     },
     /// The caller is not in the room any more.
     Left {

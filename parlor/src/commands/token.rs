@@ -1,31 +1,13 @@
 //! `gentoken` and `checktoken`: JSON Web Tokens as gateways accept them (DESIGN.md §9).
 
 use anyhow::{Context, Result, bail};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parlor_core::ids::UserId;
 use parlor_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use parlor_gateway::{Claims, Tokens};
 
 use crate::cli::Gentoken;
+use crate::compose;
 use crate::config::Config;
-
-/// What a token says, under the names of `dotted-architecture.md` §4.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Claims {
-    sub: String,
-    #[serde(default)]
-    user_id: Option<String>,
-    #[serde(default)]
-    user_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    user_avatar: Option<String>,
-    iss: String,
-    aud: String,
-    #[serde(default)]
-    iat: i64,
-    exp: i64,
-}
 
 /// Prints a token. Nothing else goes to standard output, so that `$(parlor gentoken …)` is the token.
 pub(super) fn generate(config: &Config, wanted: Gentoken) -> Result<()> {
@@ -59,29 +41,15 @@ fn sign(config: &Config, wanted: Gentoken, now: Timestamp) -> Result<String> {
         user_name: Some(wanted.name.unwrap_or_else(|| user.to_string())),
         user_avatar: wanted.avatar,
         iss: config.auth.issuer.clone(),
-        aud: config.auth.audience.clone(),
+        aud: config.auth.audience.clone().into(),
         iat,
         exp: i64::try_from(ttl).ok().and_then(|ttl| iat.checked_add(ttl)).context("--ttl is too long")?,
     };
-    let key = EncodingKey::from_secret(config.secret().as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).context("the token cannot be signed")
+    parlor_gateway::mint(&claims, config.secret()).context("the token cannot be signed")
 }
 
 fn verify(config: &Config, token: &str) -> Result<Claims> {
-    let mut rules = Validation::new(Algorithm::HS256);
-    rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    rules.set_issuer(&[&config.auth.issuer]);
-    rules.set_audience(&[&config.auth.audience]);
-    rules.validate_nbf = true;
-    rules.leeway = 5;
-    let read = |secret: &str| {
-        jsonwebtoken::decode::<Claims>(token.trim(), &DecodingKey::from_secret(secret.as_bytes()), &rules)
-    };
-    let mut read_with = read(config.secret());
-    if read_with.is_err() && !config.auth.previous_secret.is_empty() {
-        read_with = read(config.auth.previous_secret.reveal()).or(read_with);
-    }
-    Ok(read_with.context("the token is not good")?.claims)
+    Tokens::new(&compose::auth(config)).claims(token.trim()).context("the token is not good")
 }
 
 #[cfg(test)]
@@ -104,7 +72,7 @@ mod tests {
         let claims = verify(&config, &token).expect("good");
         assert_eq!((claims.sub.as_str(), claims.user_id.as_deref()), ("u1", Some("u1")));
         assert_eq!(claims.user_name.as_deref(), Some("User 1"));
-        assert_eq!((claims.iss.as_str(), claims.aud.as_str()), ("parlor", "parlor"));
+        assert_eq!((claims.iss.as_str(), claims.aud.as_str()), ("parlor", Some("parlor")));
         assert_eq!(claims.exp - claims.iat, 3600);
     }
 

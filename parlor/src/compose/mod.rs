@@ -9,6 +9,8 @@ mod solo;
 
 use anyhow::Result;
 
+pub(crate) use slices::auth;
+
 use crate::config::{Config, Role};
 
 /// Runs a role to its end.

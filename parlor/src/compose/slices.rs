@@ -14,20 +14,25 @@ pub(super) fn name(configured: &str) -> String {
     given.or_else(host).map_or_else(|| "parlor".into(), |name| name.trim().to_lowercase())
 }
 
+/// Who may come in: the gateways' part, and the token tools'.
+pub(crate) fn auth(config: &Config) -> parlor_gateway::Auth {
+    let previous = config.auth.previous_secret.reveal();
+    parlor_gateway::Auth {
+        secret: config.secret().to_owned(),
+        previous_secret: Some(previous.to_owned()).filter(|secret| !secret.is_empty()),
+        issuer: config.auth.issuer.clone(),
+        audience: config.auth.audience.clone(),
+        guests: config.auth.guests,
+        patience: Duration::from_secs(10),
+        grace: Duration::from_secs(60),
+    }
+}
+
 pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
-    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let origins = &config.http.allowed_origins;
     parlor_gateway::Config {
         name: name.to_owned(),
-        auth: parlor_gateway::Auth {
-            secret: config.secret().to_owned(),
-            previous_secret: some(config.auth.previous_secret.reveal()),
-            issuer: config.auth.issuer.clone(),
-            audience: config.auth.audience.clone(),
-            guests: config.auth.guests,
-            patience: Duration::from_secs(10),
-            grace: Duration::from_secs(60),
-        },
+        auth: auth(config),
         rooms: parlor_gateway::Rooms {
             create_on_join: config.rooms.create_on_join,
             member_limit: config.rooms.member_limit,

@@ -1,7 +1,7 @@
 //! Answers → acks, and the events that stand in for them where no ack was asked for.
 
 use parlor_core::event::RoomKind;
-use parlor_core::ids::{MessageId, RoomId, Seq};
+use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use serde::Serialize;
 
 use super::forms::{PageForm, RoomForm};
@@ -34,6 +34,16 @@ struct Joined<'a> {
     room: RoomForm<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_count: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<User<'a>>,
+}
+
+/// Somebody who is in a channel now.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct User<'a> {
+    user_id: &'a UserId,
+    user_name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -66,7 +76,10 @@ struct Deleted<'a> {
 pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
     match *answer {
         Answer::Sent { .. } => json(&Sent::of(answer)),
-        Answer::Joined { room, live } => json(&Joined { room: room.into(), user_count: live }),
+        Answer::Joined { room, live, users } => {
+            let users = users.iter().map(|user| User { user_id: &user.id, user_name: &user.name }).collect();
+            json(&Joined { room: room.into(), user_count: live, users })
+        }
         Answer::Left { room } => json(&Left { room_id: room }),
         Answer::Created { room, members } => json(&Created { room: RoomForm::with_members(room, members) }),
         Answer::Edited { message, room, time } => {

@@ -59,7 +59,7 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
         Answer::Sent { message, room, time, seq, temp_id } => {
             json(&Sent { id: message, room_id: room, timestamp: Iso(time), seq, temp_id })
         }
-        Answer::Joined { room, live } => json(&InRoom::new(room, live)),
+        Answer::Joined { room, live, .. } => json(&InRoom::new(room, live)),
         Answer::Left { room } => json(&InRoom { room_id: room, r#type: None, name: None, user_count: None }),
         Answer::Edited { message, room, time } | Answer::Deleted { message, room, time } => {
             json(&Changed { message_id: message, room_id: room, timestamp: Iso(time) })
