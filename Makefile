@@ -6,6 +6,8 @@ SHELL := /bin/bash
 # One thing at a time: the steps of a target share two cores, and ports.
 .NOTPARALLEL:
 
+# Where the install step puts a Node.js that is newer than the system's, if it must.
+export PATH := $(CURDIR)/.tools/node/node_modules/node/bin:$(PATH)
 STEP := infra/step
 BEGUN := $(shell date +%s)
 CLUSTER := infra/local/cluster

@@ -37,7 +37,8 @@ impl Default for Config {
             instance: "persister-1".to_owned(),
             batch_records: 1000,
             batch_bytes: 1 << 20,
-            linger_ms: 10,
+            // At 1,000 messages a second over 10 partitions: 250 transactions a second rather than 900, for 40 records of lag.
+            linger_ms: 40,
             prefetch_records: 20_000,
             prefetch_bytes: 32 << 20,
             outbox_every_ms: 1000,

@@ -114,7 +114,7 @@ async fn join(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return None,
-            joined = log.consume(&config.group, &config.instance) => match joined {
+            joined = log.consume(&config.group, &config.instance, config.linger) => match joined {
                 Ok(consumer) => {
                     health.joined();
                     return Some(consumer);

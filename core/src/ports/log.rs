@@ -64,7 +64,15 @@ pub trait Log: Send + Sync + 'static {
 
     /// Joins `group` as the static member `instance`. Partitions of the group are shared among its members; each is
     /// owned by one member at a time, as far as the log knows.
-    async fn consume(&self, group: &str, instance: &str) -> Result<Box<dyn Consumer>, Unavailable>;
+    ///
+    /// A consumer that would rather have many records at once than each at once says how long it waits for more
+    /// (`gather`); the log may then hand records over that much later. Zero: at once.
+    async fn consume(
+        &self,
+        group: &str,
+        instance: &str,
+        gather: std::time::Duration,
+    ) -> Result<Box<dyn Consumer>, Unavailable>;
 
     /// The offset that `group` last committed for each partition: the next to be consumed. `None`: never.
     async fn committed(&self, group: &str) -> Result<Vec<Option<Offset>>, Unavailable>;

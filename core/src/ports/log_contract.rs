@@ -198,7 +198,7 @@ async fn await_commit(log: &Arc<dyn Log>, group: &str, next: Offset) {
 /// Events of several rooms, appended by one process: a group reads each once, each room's in the order of appending.
 pub async fn appended_events_reach_a_group_in_order(harness: Box<impl Harness>) {
     let log = harness.log();
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     for partition in 0..log.partitions() {
         consumer.start(Partition(partition), Offset(0)).expect("started");
@@ -281,7 +281,7 @@ pub async fn the_order_of_a_room_is_the_order_of_enqueueing(harness: Box<impl Ha
 pub async fn time_and_place_in_the_ack_are_those_every_reader_sees(harness: Box<impl Harness>) {
     let log = harness.log();
     let room = room_of(&log, Partition(0));
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), Offset(0)).expect("started");
     for n in 0..5 {
@@ -421,7 +421,7 @@ pub async fn a_gap_between_offsets_hides_nothing(harness: Box<impl Harness>) {
     assert_eq!((up_to_the_gap.records.len(), up_to_the_gap.complete_through), (1, before(at[3])));
     let from_the_gap = log.read_range(Partition(0), before(at[3]), at[4], usize::MAX).await.expect("read");
     assert_eq!((from_the_gap.records.len(), from_the_gap.complete_through), (2, at[4]));
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), Offset(0)).expect("started");
     let taken = take(&mut consumer, Partition(0), 5).await;
@@ -461,7 +461,7 @@ pub async fn ends_and_times_are_found(harness: Box<impl Harness>) {
 pub async fn records_come_only_after_start(harness: Box<impl Harness>) {
     let log = harness.log();
     fill(&log, texts(10)).await;
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     nothing_comes(&mut consumer).await;
     let room = room_of(&log, Partition(0));
@@ -478,7 +478,7 @@ pub async fn records_come_only_after_start(harness: Box<impl Harness>) {
 pub async fn start_seeks_and_drops_what_was_prefetched(harness: Box<impl Harness>) {
     let log = harness.log();
     let at = fill(&log, texts(5_000)).await;
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), at[0]).expect("started");
     for from in [4_000, 100, 0, 4_999, 2_500] {
@@ -517,7 +517,7 @@ pub async fn a_paused_partition_is_silent_until_it_is_started(harness: Box<impl 
     let log = harness.log();
     let at = fill(&log, texts(10)).await;
     let other = room_of(&log, Partition(1));
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), at[0]).expect("started");
     consumer.start(Partition(1), Offset(0)).expect("started");
@@ -538,7 +538,7 @@ pub async fn starting_outside_the_log_is_an_error_that_says_so(harness: Box<impl
     let log = harness.log();
     let at = fill(&log, texts(10)).await;
     harness.expire(Partition(0), at[5]).await;
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), at[2]).expect("started");
     let Unavailable { reason, .. } = soon("an error", consumer.next()).await.expect_err("expired");
@@ -552,7 +552,7 @@ pub async fn a_consumer_that_is_not_asked_for_long_loses_nothing(harness: Box<im
     let log = harness.log();
     let wide = "x".repeat(500);
     let at = fill(&log, (0..20_000).map(|n| format!("{n} {wide}"))).await;
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), at[0]).expect("started");
     let mut taken: Vec<_> = take_some(&mut consumer).await.iter().map(Record::offset).collect();
@@ -570,7 +570,7 @@ pub async fn committed_offsets_survive_their_member(mut harness: Box<impl Harnes
     let log = harness.log();
     let at = fill(&log, texts(10)).await;
     assert!(log.committed("g").await.expect("committed").iter().all(Option::is_none), "never committed");
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), at[0]).expect("started");
     take(&mut consumer, Partition(0), 10).await;
@@ -583,7 +583,7 @@ pub async fn committed_offsets_survive_their_member(mut harness: Box<impl Harnes
     drop(log);
     let log = harness.reopen().await;
     await_commit(&log, "g", at[7]).await;
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     let from = log.committed("g").await.expect("committed")[0].expect("committed");
     consumer.start(Partition(0), from).expect("started");
@@ -599,11 +599,11 @@ pub async fn two_members_share_the_partitions_and_inherit_from_each_other(harnes
     let log = harness.log();
     let all: BTreeSet<_> = (0..log.partitions()).map(Partition).collect();
     fill(&log, texts(10)).await;
-    let mut a = log.consume("g", "a").await.expect("joined");
+    let mut a = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut a).await;
     a.start(Partition(0), Offset(0)).expect("started");
     take(&mut a, Partition(0), 10).await;
-    let mut b = log.consume("g", "b").await.expect("joined");
+    let mut b = log.consume("g", "b", Duration::ZERO).await.expect("joined");
     let (mut of_a, mut of_b) = (all.clone(), BTreeSet::new());
     soon("a share for each", async {
         while of_b.is_empty() || of_a.len() + of_b.len() < all.len() {
@@ -669,11 +669,15 @@ pub async fn members_that_come_and_go_in_mid_stream_pass_over_nothing(harness: B
         })
     };
     let (stop_a, stopped_a) = tokio::sync::oneshot::channel();
-    let a = tokio::spawn(applied.clone().work(log.consume("g", "a").await.expect("joined"), usize::MAX, stopped_a));
+    let a = tokio::spawn(applied.clone().work(
+        log.consume("g", "a", Duration::ZERO).await.expect("joined"),
+        usize::MAX,
+        stopped_a,
+    ));
     // Twice at once, so that it also comes back before its place was given away.
     for _ in 0..2 {
         let (_runs_on, never) = tokio::sync::oneshot::channel();
-        let b = applied.clone().work(log.consume("g", "b").await.expect("joined"), 100, never);
+        let b = applied.clone().work(log.consume("g", "b", Duration::ZERO).await.expect("joined"), 100, never);
         soon("b to get its share and apply it", b).await;
     }
     // a inherits what b had: everything up to a place beyond where b left it is applied.
@@ -755,8 +759,8 @@ impl Applied {
 pub async fn groups_do_not_disturb_each_other(harness: Box<impl Harness>) {
     let log = harness.log();
     fill(&log, texts(10)).await;
-    let mut one = log.consume("one", "a").await.expect("joined");
-    let mut two = log.consume("two", "a").await.expect("joined");
+    let mut one = log.consume("one", "a", Duration::ZERO).await.expect("joined");
+    let mut two = log.consume("two", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut one).await;
     own_all(&log, &mut two).await;
     one.start(Partition(0), Offset(0)).expect("started");
@@ -794,7 +798,7 @@ pub async fn poison_comes_as_malformed_and_can_be_set_aside(harness: Box<impl Ha
     append(&log, &message(&room, "before")).await;
     harness.append_raw(Partition(0), poison.clone()).await;
     append(&log, &message(&room, "after")).await;
-    let mut consumer = log.consume("g", "a").await.expect("joined");
+    let mut consumer = log.consume("g", "a", Duration::ZERO).await.expect("joined");
     own_all(&log, &mut consumer).await;
     consumer.start(Partition(0), Offset(0)).expect("started");
     let taken = take(&mut consumer, Partition(0), 3).await;

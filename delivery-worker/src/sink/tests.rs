@@ -1,6 +1,7 @@
 //! Where delivery begins when the fan-out has forgotten, and how records are cut into scripts.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parlor_core::event::Ephemeral;
@@ -45,7 +46,7 @@ impl Log for Places {
     async fn set_aside(&self, _: &Record, _: &str) -> Result<(), Unavailable> {
         unreachable!("the loop sets aside, not the sink")
     }
-    async fn consume(&self, _: &str, _: &str) -> Result<Box<dyn Consumer>, Unavailable> {
+    async fn consume(&self, _: &str, _: &str, _: Duration) -> Result<Box<dyn Consumer>, Unavailable> {
         unreachable!("the loop consumes, not the sink")
     }
     async fn committed(&self, group: &str) -> Result<Vec<Option<Offset>>, Unavailable> {

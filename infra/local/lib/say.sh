@@ -1,6 +1,9 @@
 # How these scripts talk: one line a step, and on failure the next step to take.
 # shellcheck shell=bash
 
+# A newer Node.js than the system's, where `install` had to fetch one.
+PATH=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)/.tools/node/node_modules/node/bin:$PATH
+
 say() { printf '%s\n' "$*"; }
 
 # step NAME… : a headline for something that takes a while.

@@ -243,7 +243,7 @@ section! {
         /// Records written in one transaction, at most.
         batch: usize = 1000,
         /// How long a batch that is not full waits for more, 100ms at most.
-        linger: Span = Span::millis(10),
+        linger: Span = Span::millis(40),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parlor_core::event::{Actor, Delivery, Event, Kind, Member, Room};
@@ -134,7 +135,7 @@ impl Log for World {
     async fn set_aside(&self, _: &Record, _: &str) -> Result<(), Unavailable> {
         unreachable!("the relay only appends")
     }
-    async fn consume(&self, _: &str, _: &str) -> Result<Box<dyn Consumer>, Unavailable> {
+    async fn consume(&self, _: &str, _: &str, _: Duration) -> Result<Box<dyn Consumer>, Unavailable> {
         unreachable!("the relay only appends")
     }
     async fn committed(&self, _: &str) -> Result<Vec<Option<Offset>>, Unavailable> {

@@ -157,7 +157,7 @@ impl Config {
     }
 
     /// A member of a group (RELIABILITY.md §4).
-    pub(super) fn member(&self, group: &str, instance: &str) -> ClientConfig {
+    pub(super) fn member(&self, group: &str, instance: &str, gather: Duration) -> ClientConfig {
         let mut config = self.consumer("consumer", &self.group(group));
         config
             .set("group.instance.id", instance)
@@ -167,7 +167,9 @@ impl Config {
             .set("max.poll.interval.ms", self.max_poll_interval_ms.to_string())
             // A partition that is started joins the next fetch, so it waits for one that is out: not half a second (the
             // default), at the price of ten empty fetches a second and broker when nothing happens.
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", if gather.is_zero() { "100".into() } else { gather.as_millis().to_string() })
+            // Who gathers spares the broker a fetch for each record: a fetch is answered when so much is there.
+            .set("fetch.min.bytes", if gather.is_zero() { "1" } else { "262144" })
             .set("queued.max.messages.kbytes", self.prefetch_kib.to_string())
             .set("queued.min.messages", "5000");
         config
@@ -204,7 +206,9 @@ mod tests {
     #[test]
     fn this_build_of_librdkafka_takes_every_setting() {
         let config = Config::default();
-        for client in [config.producer(), config.member("g", "i"), config.reader(), config.observer("g")] {
+        for client in
+            [config.producer(), config.member("g", "i", Duration::ZERO), config.reader(), config.observer("g")]
+        {
             client.create_native_config().expect("every setting is known");
         }
     }

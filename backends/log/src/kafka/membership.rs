@@ -37,12 +37,17 @@ const COMMIT_EVERY: Duration = Duration::from_millis(100);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Joins the group and starts polling.
-pub(super) async fn join(config: &Config, group: &str, instance: &str) -> Result<Member, Unavailable> {
+pub(super) async fn join(
+    config: &Config,
+    group: &str,
+    instance: &str,
+    gather: Duration,
+) -> Result<Member, Unavailable> {
     let (reports, received) = mpsc::channel(BATCHES);
     let (joined, has_joined) = oneshot::channel();
     let (done, is_done) = oneshot::channel();
     let orders = Arc::new(Orders::default());
-    let (settings, topic, generation) = (config.member(group, instance), config.topic(), config.generation());
+    let (settings, topic, generation) = (config.member(group, instance, gather), config.topic(), config.generation());
     let (given, runtime) = (orders.clone(), Handle::current());
     std::thread::Builder::new()
         .name(format!("log-{group}"))

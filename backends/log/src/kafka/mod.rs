@@ -104,8 +104,8 @@ impl Log for KafkaLog {
         self.producer.set_aside(record, reason).await
     }
 
-    async fn consume(&self, group: &str, instance: &str) -> Result<Box<dyn Consumer>, Unavailable> {
-        Ok(Box::new(membership::join(&self.config, group, instance).await?))
+    async fn consume(&self, group: &str, instance: &str, gather: Duration) -> Result<Box<dyn Consumer>, Unavailable> {
+        Ok(Box::new(membership::join(&self.config, group, instance, gather).await?))
     }
 
     async fn committed(&self, group: &str) -> Result<Vec<Option<Offset>>, Unavailable> {

@@ -242,7 +242,7 @@ impl Log for SqliteLog {
         self.ask(|done| Job::SetAside { record, reason, done }).await
     }
 
-    async fn consume(&self, group: &str, instance: &str) -> Result<Box<dyn Consumer>, Unavailable> {
+    async fn consume(&self, group: &str, instance: &str, _gather: Duration) -> Result<Box<dyn Consumer>, Unavailable> {
         Ok(Box::new(consumer::Member::join(self.shared.clone(), self.reader.clone(), group, instance)))
     }
 

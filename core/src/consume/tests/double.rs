@@ -240,7 +240,7 @@ impl Log for Client {
         Ok(())
     }
 
-    async fn consume(&self, _group: &str, instance: &str) -> Result<Box<dyn Consumer>, Unavailable> {
+    async fn consume(&self, _group: &str, instance: &str, _gather: Duration) -> Result<Box<dyn Consumer>, Unavailable> {
         let (news_in, news) = mpsc::channel(256);
         self.0.state().members.insert(instance.to_owned(), news_in);
         let (broker, instance) = (Arc::clone(&self.0), instance.to_owned());
