@@ -6,9 +6,10 @@ use parking_lot::Mutex;
 use parlor_core::event::{Actor, Delivery, Ephemeral};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::time::Timestamp;
-use parlor_socketio::{Frame, Socket};
+use parlor_socketio::{CloseReason, Frame, Socket};
 
 use crate::auth::Identity;
+use crate::hub::Frames;
 use crate::vocabularies::{News, Outgoing, Vocabulary};
 
 /// Room events remembered for a socket whose vocabulary is not known yet.
@@ -30,12 +31,30 @@ struct State {
     warned: bool,
     vocabulary: Vocabulary,
     /// What was sent while the vocabulary was a guess; `None` once it is known.
-    undecided: Option<Vec<Delivery>>,
+    undecided: Option<Undecided>,
     rooms: HashSet<RoomId>,
     typing: HashMap<RoomId, crate::commands::Typing>,
     told: Vec<(UserId, Timestamp)>,
-    /// The CONNECT of its user is through: rooms are entered, presence is told.
+    /// Rooms that the inbox said the user is out of, with the membership version of that.
+    removed: HashMap<RoomId, u64>,
+    /// The socket is gone: it enters nothing any more.
     closed: bool,
+}
+
+/// What was sent while the vocabulary was a guess.
+enum Undecided {
+    Sent(Vec<Delivery>),
+    /// More than is kept.
+    TooMuch,
+}
+
+impl Undecided {
+    fn note(&mut self, delivery: &Delivery) {
+        match self {
+            Self::Sent(sent) if sent.len() < UNDECIDED_EVENTS => sent.push(delivery.clone()),
+            _ => *self = Self::TooMuch,
+        }
+    }
 }
 
 impl Client {
@@ -44,7 +63,8 @@ impl Client {
             identity: None,
             warned: false,
             vocabulary,
-            undecided: (!decided).then(Vec::new),
+            undecided: (!decided).then(|| Undecided::Sent(Vec::new())),
+            removed: HashMap::new(),
             rooms: HashSet::new(),
             typing: HashMap::new(),
             told: Vec::new(),
@@ -86,19 +106,25 @@ impl Client {
         self.state.lock().vocabulary
     }
 
-    /// Decides the vocabulary, once. If it is not the one that was guessed, what was sent goes out again.
+    /// Decides the vocabulary, once. If it is not the one that was guessed, what was sent goes out again, before
+    /// anything newer: both happen under the lock. If more was sent than was kept, the client comes back instead, and
+    /// reads what it needs.
     pub(crate) fn decide(&self, vocabulary: Vocabulary) {
-        let again = {
-            let mut state = self.state.lock();
-            let Some(sent) = state.undecided.take() else { return };
-            if state.vocabulary == vocabulary {
-                return;
+        let mut state = self.state.lock();
+        let Some(undecided) = state.undecided.take() else { return };
+        if state.vocabulary == vocabulary {
+            return;
+        }
+        state.vocabulary = vocabulary;
+        match undecided {
+            Undecided::Sent(sent) => {
+                for delivery in &sent {
+                    self.send(vocabulary.render(&News::Delivery(delivery)));
+                }
             }
-            state.vocabulary = vocabulary;
-            sent
-        };
-        for delivery in &again {
-            self.tell(&News::Delivery(delivery));
+            Undecided::TooMuch => {
+                self.socket.close(CloseReason::Application { code: 4102, text: "vocabulary decided late" });
+            }
         }
     }
 
@@ -107,15 +133,16 @@ impl Client {
         self.state.lock().undecided.is_some()
     }
 
-    /// Takes note that a delivery goes out, and says in which vocabulary.
-    pub(crate) fn deliver_as(&self, delivery: &Delivery) -> Vocabulary {
+    /// Puts a delivery on the socket's queue, in its vocabulary.
+    pub(crate) fn deliver(&self, delivery: &Delivery, frames: &mut Frames) {
         let mut state = self.state.lock();
-        if let Some(sent) = &mut state.undecided
-            && sent.len() < UNDECIDED_EVENTS
-        {
-            sent.push(delivery.clone());
+        if let Some(undecided) = &mut state.undecided {
+            undecided.note(delivery);
         }
-        state.vocabulary
+        for frame in frames.of(state.vocabulary, &News::Delivery(delivery)) {
+            // A closed socket's session ends by itself; a full queue closes it.
+            let _ = self.socket.emit(frame);
+        }
     }
 
     /// The vocabulary for ephemeral news of a room; `None`: not for this client, or it was told before.
@@ -167,10 +194,19 @@ impl Client {
         }
     }
 
-    /// Notes that it is in a room. False: it is closed, or was in it already.
-    pub(crate) fn entered(&self, room: &RoomId) -> bool {
+    /// Notes that it is in a room, by that membership version. False: it is closed, was in it already, or its inbox
+    /// has told of a removal since.
+    pub(crate) fn entered(&self, room: &RoomId, version: u64) -> bool {
         let mut state = self.state.lock();
-        !state.closed && state.rooms.insert(room.clone())
+        let out = state.removed.get(room).is_some_and(|removed| *removed >= version);
+        !state.closed && !out && state.rooms.insert(room.clone())
+    }
+
+    /// Its inbox told that the user is out of a room since this version.
+    pub(crate) fn removed(&self, room: &RoomId, version: u64) {
+        let mut state = self.state.lock();
+        let known = state.removed.entry(room.clone()).or_insert(version);
+        *known = version.max(*known);
     }
 
     pub(crate) fn left(&self, room: &RoomId) -> bool {

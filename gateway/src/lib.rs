@@ -105,8 +105,9 @@ impl Gateway {
             tokio::spawn(auth::expire(self.shared.clone(), background.clone())),
         ];
         let served = self.server.serve(listener, rest, shutdown).await;
+        let everybody = presence::everybody(&self.shared);
         self.server.drain(self.shared.config.drain_per_second, self.shared.config.drain_deadline).await;
-        presence::depart_all(&self.shared).await;
+        presence::depart_all(&self.shared, everybody).await;
         self.shared.ports.log.flush(self.shared.config.drain_deadline).await;
         background.cancel();
         for task in tasks {

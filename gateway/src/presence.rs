@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use parlor_core::event::{Ephemeral, RoomKind, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::presence::RENEW;
@@ -16,6 +17,8 @@ use crate::vocabularies::{News, Vocabulary};
 
 /// A reload, or a short loss of network, is no absence.
 const GRACE: Duration = Duration::from_secs(10);
+/// Leases ended side by side.
+const DEPARTING: usize = 32;
 /// Between two heartbeats to sockets that speak snake (`snake-kafka.md`, Scalability 5).
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -114,10 +117,15 @@ async fn renew_all(shared: &Arc<Shared>) {
     }
 }
 
-/// Ends the leases of everybody here: this gateway goes away.
-pub(crate) async fn depart_all(shared: &Arc<Shared>) {
-    for user in shared.clients.users() {
-        let rooms: Vec<RoomId> = shared.clients.of(&user).iter().flat_map(|client| client.rooms()).collect();
-        depart(shared, &user, &rooms).await;
-    }
+/// Who is here, and in which rooms: asked before the sockets are drained.
+pub(crate) fn everybody(shared: &Shared) -> Vec<(UserId, Vec<RoomId>)> {
+    let rooms = |user: &UserId| shared.clients.of(user).iter().flat_map(|client| client.rooms()).collect();
+    shared.clients.users().into_iter().map(|user| (user.clone(), rooms(&user))).collect()
+}
+
+/// Ends the leases of those who were here: this gateway goes away. Who is back on another gateway stays online.
+pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec<RoomId>)>) {
+    futures_util::stream::iter(everybody)
+        .for_each_concurrent(DEPARTING, |(user, rooms)| async move { depart(shared, &user, &rooms).await })
+        .await;
 }

@@ -107,7 +107,8 @@ impl Conversation {
         if let Err(error) = self.shared.ports.store.see_user(&user).await {
             tracing::debug!(%error, "a user's profile could not be written");
         }
-        self.enter(&RoomId::inbox(&user.id)).await;
+        // The inbox first: a removal that comes while the rooms are entered is then seen.
+        self.enter(&RoomId::inbox(&user.id), hub::ALWAYS).await;
         let rooms = match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
             Ok(rooms) => rooms,
             Err(error) => {
@@ -121,9 +122,9 @@ impl Conversation {
         presence::arrived(&self.shared, &self.client).await;
     }
 
-    async fn enter(&self, room: &RoomId) {
-        if let Err(error) = hub::enter(&self.shared, &self.client, room, From::Now).await {
-            tracing::warn!(%error, %room, "a room could not be entered at connect");
+    async fn enter(&self, room: &RoomId, version: u64) {
+        if let Err(error) = hub::enter(&self.shared, &self.client, room, From::Now, version).await {
+            hub::not_entered(&self.client, room, &error);
         }
     }
 
@@ -135,7 +136,9 @@ impl Conversation {
             }
         }
         let members = rooms.iter().filter(|summary| summary.role != Role::Left);
-        futures_util::stream::iter(members).for_each_concurrent(ENTERING, |summary| self.enter(&summary.room.id)).await;
+        futures_util::stream::iter(members)
+            .for_each_concurrent(ENTERING, |summary| self.enter(&summary.room.id, summary.room.version))
+            .await;
     }
 
     /// Enters the user's rooms once the store answers again, while the socket lives.

@@ -83,6 +83,8 @@ impl Harness for Topic {
 
     /// The marker that ends a transaction takes an offset and is no record.
     async fn append_before_a_gap(&self, partition: Partition, encoded: Bytes) {
+        let log = self.log();
+        let before = log.ends(partition).await.expect("ends").next;
         let topic = self.config.topic();
         let producer: BaseProducer =
             self.client().set("transactional.id", EventId::now().to_string()).create().expect("a producer");
@@ -94,6 +96,13 @@ impl Harness for Topic {
         })
         .await
         .expect("appended");
+        // The broker writes the marker that makes the gap, and with it shows the record, after it has answered.
+        let shown = async {
+            while log.ends(partition).await.expect("ends").next.0 < before.0 + 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(TIMEOUT, shown).await.expect("the transaction is complete");
     }
 
     async fn expire(&self, partition: Partition, below: Offset) {

@@ -66,7 +66,7 @@ async fn create(
         let membership = Membership { role, reads_through: None };
         shared.memberships.learn(decision.room.clone(), &user.id, Some(membership));
         // In the room before its events are, so that this socket hears all of them.
-        hub::enter(shared, client, &id, From::Now).await?;
+        hub::enter(shared, client, &id, From::Now, decision.room.version).await?;
     }
     append::relay(shared, &id).await;
     let mut members = decision.members;

@@ -38,6 +38,8 @@ struct Bounds {
     after: Seq,
     before: Seq,
     since: Option<Timestamp>,
+    /// And none at or after this one, where no seq is known for it.
+    until: Option<Timestamp>,
 }
 
 async fn read(
@@ -66,21 +68,42 @@ async fn read(
         }
         ChatError::busy("the newest messages cannot be read right now")
     })?;
-    let gone = tail.iter().filter(|delivery| matches!(delivery.event.kind, Kind::MessageDeleted { .. })).count();
+    let gone = tail.events.iter().filter(|delivery| matches!(delivery.event.kind, Kind::MessageDeleted { .. })).count();
     let stored = if gone > 0 && stored.rows.len() > limit {
         // Some of these rows will fall out: read so many more.
         shared.ports.store.messages(Read { limit: limit + 1 + gone, ..ask }).await.map_err(busy)?
     } else {
         stored
     };
-    let mut messages = lay_over(stored, &tail, bounds);
+    let mut messages = lay_over(stored, &tail.events, bounds);
     messages.sort_by_key(|message| message.seq);
     if newest_first {
         messages.reverse();
     }
     let has_more = messages.len() > limit;
     messages.truncate(limit);
+    if tail.raw {
+        drop_resends(shared, &mut messages, &tail.events).await?;
+    }
     Ok((messages, has_more))
+}
+
+/// Leaves out messages of a raw tail that the store has at an earlier place: they were sent again.
+async fn drop_resends(
+    shared: &Arc<Shared>,
+    messages: &mut Vec<StoredMessage>,
+    tail: &[Delivery],
+) -> Result<(), ChatError> {
+    let Some(first) = tail.first().map(|delivery| delivery.seq) else { return Ok(()) };
+    let mut resent = Vec::new();
+    for message in messages.iter().filter(|message| message.seq >= first) {
+        let stored = shared.ports.store.message(message.id).await.map_err(busy)?;
+        if stored.is_some_and(|stored| stored.seq < message.seq) {
+            resent.push(message.seq);
+        }
+    }
+    messages.retain(|message| !resent.contains(&message.seq));
+    Ok(())
 }
 
 /// The store's rows with the tail's messages, edits and deletions laid over them.
@@ -93,7 +116,8 @@ fn lay_over(stored: store::Page<StoredMessage>, tail: &[Delivery], bounds: Bound
             Kind::MessageSent(message) => {
                 let inside = delivery.seq > bounds.after
                     && delivery.seq < bounds.before
-                    && bounds.since.is_none_or(|since| delivery.time >= since);
+                    && bounds.since.is_none_or(|since| delivery.time >= since)
+                    && bounds.until.is_none_or(|until| delivery.time < until);
                 let id = MessageId(delivery.event.id.0);
                 if inside && !messages.contains_key(&id) {
                     order.push(id);
@@ -146,7 +170,7 @@ async fn readable(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room
 }
 
 async fn bounds(shared: &Arc<Shared>, history: &History) -> Result<Bounds, ChatError> {
-    let everything = Bounds { after: Seq::ZERO, before: Seq::MAX, since: None };
+    let everything = Bounds { after: Seq::ZERO, before: Seq::MAX, since: None, until: None };
     let Some(cursor) = history.cursor else { return Ok(everything) };
     let place = match cursor {
         Cursor::Seq(seq) => seq,
@@ -155,7 +179,8 @@ async fn bounds(shared: &Arc<Shared>, history: &History) -> Result<Bounds, ChatE
             let partition = shared.ports.log.partition_of(&history.room);
             let (first, applied) = shared.ports.store.seq_at(&history.room, partition, time).await.map_err(busy)?;
             return Ok(match (history.direction, first) {
-                (Direction::Before, first) => Bounds { before: first.unwrap_or(Seq::MAX), ..everything },
+                (Direction::Before, Some(first)) => Bounds { before: first, ..everything },
+                (Direction::Before, None) => Bounds { until: Some(time), ..everything },
                 // The lowest seq at or after the time belongs to the page: equal times skip nothing.
                 (Direction::After, Some(first)) => Bounds { after: Seq(first.0.saturating_sub(1)), ..everything },
                 (Direction::After, None) => {

@@ -49,11 +49,11 @@ async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &Roo
     };
     match standing.room.kind {
         RoomKind::Channel => {
-            hub::enter(shared, client, id, From::Now).await?;
+            hub::enter(shared, client, id, From::Now, hub::ALWAYS).await?;
             Ok(standing.room)
         }
         RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {
-            hub::enter(shared, client, id, From::Now).await?;
+            hub::enter(shared, client, id, From::Now, standing.room.version).await?;
             Ok(standing.room)
         }
         RoomKind::Group => {
@@ -63,7 +63,7 @@ async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &Roo
             let membership = Membership { role, reads_through: None };
             let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
             // In the room before its events are, so that this socket hears of its own joining.
-            hub::enter(shared, client, id, From::Now).await?;
+            hub::enter(shared, client, id, From::Now, standing.room.version).await?;
             append::relay(shared, id).await;
             Ok(standing.room)
         }
@@ -96,7 +96,7 @@ pub(super) async fn direct(
     let decision = append::decide(shared, id, &change).await?;
     let membership = Membership { role: Role::Member, reads_through: None };
     let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
-    hub::enter(shared, client, id, From::Now).await?;
+    hub::enter(shared, client, id, From::Now, standing.room.version).await?;
     append::relay(shared, id).await;
     Ok(Some(standing))
 }

@@ -100,6 +100,15 @@ async fn from_log(ports: &Ports, room: &RoomId, partition: Partition, gap: Gap) 
     Ok(own.collect())
 }
 
+/// What the store does not have yet.
+#[derive(Default)]
+pub(crate) struct Tail {
+    /// In order.
+    pub(crate) events: Vec<Delivery>,
+    /// As the log has them: a message that was sent again may be there though it was stored long before.
+    pub(crate) raw: bool,
+}
+
 /// What happened in `room` after the store's `applied` and is known to be there: up to the fan-out's position, and to
 /// `own`, the newest place at which this gateway itself appended there. `heads`: `None` while the fan-out is away.
 pub(crate) async fn tail(
@@ -108,7 +117,7 @@ pub(crate) async fn tail(
     applied: Offset,
     heads: Option<&Heads>,
     own: Option<Seq>,
-) -> Result<Vec<Delivery>, Unread> {
+) -> Result<Tail, Unread> {
     let (partition, generation) = (ports.log.partition_of(room), ports.log.generation());
     let after = Seq::new(generation, applied);
     let position = heads.and_then(|heads| heads.position).map(|position| position.offset);
@@ -119,22 +128,23 @@ pub(crate) async fn tail(
     };
     let through = own.map_or(end, |own| own.max(end));
     if through <= after {
-        return Ok(Vec::new());
+        return Ok(Tail::default());
     }
     if let (Some(heads), true) = (heads.filter(|heads| heads.position.is_some()), through == end) {
         match heads.heads.first().copied().flatten() {
-            Some(head) if head <= after => return Ok(Vec::new()),
+            Some(head) if head <= after => return Ok(Tail::default()),
             Some(head) => {
                 if let Some(whole) = from_cache(ports, room, Gap { after, through: head }).await {
-                    return Ok(whole);
+                    return Ok(Tail { events: whole, raw: false });
                 }
             }
             // No head: nothing has happened since this memory began.
-            None if heads.from <= applied => return Ok(Vec::new()),
+            None if heads.from <= applied => return Ok(Tail::default()),
             None => {}
         }
     }
-    from_log(ports, room, partition, Gap { after, through }).await
+    let events = from_log(ports, room, partition, Gap { after, through }).await?;
+    Ok(Tail { events, raw: true })
 }
 
 /// Whether an event changes what history shows.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Delivery, Ephemeral, Kind};
-use parlor_core::ids::{Offset, RoomId, Seq};
+use parlor_core::ids::{Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Signal;
 use parlor_core::time::Timestamp;
@@ -24,9 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use gaps::{Unread, shows_in_history, tail};
 pub(crate) use recent::{Place, Recent};
+pub(crate) use room::Frames;
 
 use crate::client::Client;
-use crate::vocabularies::News;
+use crate::vocabularies::told_by_inbox;
 use crate::{Ports, Shared};
 use chain::{Gap, Verdict};
 use room::Room;
@@ -36,8 +37,16 @@ const SHARDS: usize = 64;
 const REPAIRS: usize = 32;
 /// An empty room stays subscribed for this long: reloads come back.
 const LINGER: Duration = Duration::from_secs(10);
+/// How often the store is asked how far it is, at most.
+const STORED_AGAIN: Duration = Duration::from_millis(500);
 /// Signals handled before the task yields.
 const BATCH: usize = 256;
+
+/// Reads of what was said since a user was added, before what is delivered meanwhile is left to history.
+const ENTER_TRIES: u32 = 10;
+
+/// The membership version of rooms that have none to compare: channels and inboxes.
+pub(crate) const ALWAYS: u64 = u64::MAX;
 
 /// Where a client enters a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +68,8 @@ pub(crate) struct Hub {
     appended: Mutex<HashMap<u32, Seq>>,
     /// Where the fan-out's memory began, per partition, as last seen.
     began: Mutex<HashMap<u32, Offset>>,
+    /// How far the store had applied each partition, and when that was asked.
+    stored: Mutex<HashMap<u32, (Offset, Instant)>>,
     /// Asks for a comparison of heads now.
     compare: tokio::sync::Notify,
 }
@@ -80,6 +91,7 @@ impl Hub {
             repairs: Semaphore::new(REPAIRS),
             appended: Mutex::default(),
             began: Mutex::default(),
+            stored: Mutex::default(),
             compare: tokio::sync::Notify::new(),
         }
     }
@@ -87,6 +99,17 @@ impl Hub {
     fn shard(&self, room: &RoomId) -> &Shard {
         let at = self.hasher.hash_one(room) % u64::try_from(SHARDS).unwrap_or(1);
         &self.shards[usize::try_from(at).unwrap_or(0)]
+    }
+
+    /// How far the store had applied a partition a moment ago; before everything where it does not answer.
+    async fn applied(&self, partition: Partition) -> Offset {
+        let known = self.stored.lock().get(&partition.0).copied().filter(|(_, at)| at.elapsed() < STORED_AGAIN);
+        if let Some((offset, _)) = known {
+            return offset;
+        }
+        let offset = self.ports.store.position(partition).await.map_or(Offset::NONE, |position| position.offset);
+        self.stored.lock().insert(partition.0, (offset, Instant::now()));
+        offset
     }
 
     /// Takes note of where this gateway appended.
@@ -119,14 +142,11 @@ impl Hub {
         let rooms = self.shard(room).rooms.lock();
         rooms.get(room).is_some_and(|entry| entry.clients.iter().any(|client| client.is(user)))
     }
-
-    /// The local clients of a room.
-    fn clients_of(&self, room: &RoomId) -> Vec<Arc<Client>> {
-        self.shard(room).rooms.lock().get(room).map(|entry| entry.clients.clone()).unwrap_or_default()
-    }
 }
 
-/// Puts a client into a room: from when this returns, it gets everything that happens there.
+/// Puts a client into a room: from when this returns, it gets everything that happens there. `version` is the room's
+/// membership version by which the client belongs there ([`ALWAYS`] where membership has none): a removal that its
+/// inbox told at or above it wins, whichever comes first.
 ///
 /// # Errors
 /// `busy` when neither bus nor log can be asked where the room is; `ROOM_FULL`.
@@ -135,9 +155,12 @@ pub(crate) async fn enter(
     client: &Arc<Client>,
     room: &RoomId,
     from: From,
+    version: u64,
 ) -> Result<(), ChatError> {
     let shard = shared.hub.shard(room);
+    let mut tries = 0;
     loop {
+        tries += 1;
         let (opened, seen) = {
             let mut rooms = shard.rooms.lock();
             let entry = rooms.entry(room.clone()).or_insert_with(Room::new);
@@ -154,16 +177,17 @@ pub(crate) async fn enter(
         let mut rooms = shard.rooms.lock();
         // The room was closed meanwhile, or more was delivered than what was read: once more.
         let Some(entry) = rooms.get_mut(room).filter(|entry| entry.opened.initialized()) else { continue };
-        if from == From::Added && entry.delivered != seen {
+        if from == From::Added && entry.delivered != seen && tries < ENTER_TRIES {
             continue;
         }
         if entry.clients.len() >= shared.config.rooms.connections_per_room {
             return Err(ChatError::new(Code::RoomFull, "too many are connected to this room here"));
         }
-        if client.entered(room) {
+        if client.entered(room, version) {
             let last = entry.chain.last();
-            for delivery in missed.iter().filter(|delivery| delivery.seq <= last) {
-                client.tell(&News::Delivery(delivery));
+            let news = missed.iter().filter(|delivery| delivery.seq <= last);
+            for delivery in news.filter(|delivery| told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user))) {
+                client.deliver(delivery, &mut Frames::default());
             }
             entry.clients.push(client.clone());
             entry.idle_since = None;
@@ -185,7 +209,8 @@ async fn open(shared: &Arc<Shared>, room: &RoomId) -> Result<(), Unavailable> {
         Err(_) => None,
     };
     let offset = match place {
-        Some(position) => position.offset,
+        // A bus that has forgotten replays what is long in history: that is nothing new to who comes in now.
+        Some(position) => position.offset.max(shared.hub.applied(partition).await),
         None => Offset(ports.log.ends(partition).await?.next.0 - 1),
     };
     let gap = {
@@ -305,17 +330,20 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         }
         Kind::RoomAdded { room: added } => {
             for client in room.clients.clone() {
-                let (shared, added) = (shared.clone(), added.id.clone());
+                let (shared, added, version) = (shared.clone(), added.id.clone(), added.version);
                 tokio::spawn(async move {
-                    if let Err(error) = enter(&shared, &client, &added, From::Added).await {
-                        // The client is told what it lacks when it reads the room's history.
-                        tracing::warn!(%error, room = %added, "a member could not be put into a room");
+                    if let Err(error) = enter(&shared, &client, &added, From::Added, version).await {
+                        not_entered(&client, &added, &error);
                     }
                 });
             }
         }
-        Kind::RoomRemoved { room: removed, .. } => {
-            // The room's own MemberLeft usually comes too; whichever is first acts.
+        Kind::RoomRemoved { room: removed, version } => {
+            // The room's own MemberLeft usually comes too; whichever is first acts. Noted at once, so that no entering
+            // that is under way undoes it.
+            for client in &room.clients {
+                client.removed(removed, *version);
+            }
             let (shared, removed, clients) = (shared.clone(), removed.clone(), room.clients.clone());
             tokio::spawn(async move {
                 for client in clients {
@@ -328,6 +356,14 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         }
         Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
         Kind::MessageEdited { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
+    }
+}
+
+/// A client that belongs in a room could not be put there: it would hear nothing and not know. So it comes back.
+pub(crate) fn not_entered(client: &Client, room: &RoomId, error: &ChatError) {
+    tracing::warn!(%error, %room, "a client could not be put into its room");
+    if error.code.retryable() {
+        client.socket.close(CloseReason::Application { code: 4101, text: "rooms not ready" });
     }
 }
 
@@ -351,11 +387,10 @@ fn repair(shared: &Arc<Shared>, room: RoomId, gap: Gap) {
                 }
                 Err(Unread::TooLong) => {
                     tracing::warn!(%room, "a gap is too long to be filled; its clients reconnect");
-                    for client in shared.hub.clients_of(&room) {
-                        client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
+                    match given_up(&shared, &room, gap.through) {
+                        Some(next) => gap = next,
+                        None => return,
                     }
-                    let _ = repaired(&shared, &room, Vec::new(), gap.through);
-                    return;
                 }
                 Err(Unread::Unavailable(error)) => {
                     tracing::debug!(%error, %room, "a gap cannot be read yet");
@@ -365,6 +400,23 @@ fn repair(shared: &Arc<Shared>, room: RoomId, gap: Gap) {
             }
         }
     });
+}
+
+/// Goes on behind a gap that cannot be filled. Who was in the room is closed and comes back, for what lies in the gap is
+/// in history alone.
+fn given_up(shared: &Arc<Shared>, room: &RoomId, through: Seq) -> Option<Gap> {
+    let mut rooms = shared.hub.shard(room).rooms.lock();
+    let entry = rooms.get_mut(room)?;
+    for client in std::mem::take(&mut entry.clients) {
+        client.left(room);
+        client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
+    }
+    entry.idle_since = Some(Instant::now());
+    let (ready, next) = entry.chain.repaired(Vec::new(), through);
+    for delivery in &ready {
+        deliver(shared, entry, delivery);
+    }
+    next
 }
 
 fn repaired(shared: &Arc<Shared>, room: &RoomId, events: Vec<Delivery>, through: Seq) -> Option<Gap> {

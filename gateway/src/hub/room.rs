@@ -38,15 +38,12 @@ impl Room {
     /// Puts a delivery on every local socket's queue: rendered and framed once per vocabulary that is spoken here.
     pub(crate) fn deliver(&self, delivery: &Delivery) {
         let mut frames = Frames::default();
-        let news = News::Delivery(delivery);
         let told = told_by_inbox(&delivery.event);
         for client in self.clients.iter().filter(|client| told.is_none_or(|user| !client.is(user))) {
-            for frame in frames.of(client.deliver_as(delivery), &news) {
-                // A closed socket's session ends by itself; a full queue closes it.
-                let _ = client.socket.emit(frame);
-            }
+            client.deliver(delivery, &mut frames);
         }
-        frames.count(self.clients.len());
+        let sockets = u64::try_from(self.clients.len()).unwrap_or(u64::MAX);
+        metrics::counter!("parlor_events_out_total").increment(sockets);
     }
 
     /// The same for ephemeral news.
@@ -64,16 +61,12 @@ impl Room {
 
 /// Frames of one piece of news, made once per vocabulary.
 #[derive(Default)]
-struct Frames([Option<SmallVec<[Frame; 2]>>; Vocabulary::ALL.len()]);
+pub(crate) struct Frames([Option<SmallVec<[Frame; 2]>>; Vocabulary::ALL.len()]);
 
 impl Frames {
-    fn of(&mut self, vocabulary: Vocabulary, news: &News<'_>) -> &[Frame] {
+    pub(crate) fn of(&mut self, vocabulary: Vocabulary, news: &News<'_>) -> &[Frame] {
         self.0[vocabulary.index()].get_or_insert_with(|| {
             vocabulary.render(news).into_iter().map(|event| Frame::event_raw("/", event.name, &event.body)).collect()
         })
-    }
-
-    fn count(&self, sockets: usize) {
-        metrics::counter!("parlor_events_out_total").increment(u64::try_from(sockets).unwrap_or(u64::MAX));
     }
 }
