@@ -82,15 +82,16 @@ impl Client {
         self.state.lock().identity.as_ref().is_some_and(|identity| identity.user.id == *user)
     }
 
-    /// Takes an identity on. False: it is another user's; a socket stays who it is.
-    pub(crate) fn identify(&self, identity: Identity) -> bool {
+    /// Takes an identity on. `Some(true)`: it was nobody before. `None`: it is another user; a socket stays who it is.
+    pub(crate) fn identify(&self, identity: Identity) -> Option<bool> {
         let mut state = self.state.lock();
+        let first = state.identity.is_none();
         if state.identity.as_ref().is_some_and(|current| current.user.id != identity.user.id) {
-            return false;
+            return None;
         }
         state.identity = Some(identity);
         state.warned = false;
-        true
+        Some(first)
     }
 
     pub(crate) fn expires(&self) -> Option<Timestamp> {

@@ -77,6 +77,7 @@ impl Gateway {
             ports,
             config,
         });
+        begin_metrics();
         let front = session::Front::new(shared.clone());
         let server = parlor_socketio::Server::new(shared.config.transport(), front);
         Self { shared, server }
@@ -116,5 +117,15 @@ impl Gateway {
             }
         }
         served
+    }
+}
+
+/// Counters that a dashboard looks for exist before anything has happened.
+fn begin_metrics() {
+    metrics::counter!("parlor_events_in_total").increment(0);
+    metrics::counter!("parlor_events_out_total").increment(0);
+    metrics::counter!("parlor_duplicates_dropped_total", "role" => "gateway").increment(0);
+    for source in ["cache", "store", "log"] {
+        metrics::counter!("parlor_gap_repairs_total", "source" => source).increment(0);
     }
 }

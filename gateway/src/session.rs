@@ -89,16 +89,17 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    fn identify(&self, identity: Identity) -> Result<(), ChatError> {
+    /// Takes an identity on. True: the socket was nobody before, and is to be welcomed.
+    fn identify(&self, identity: Identity) -> Result<bool, ChatError> {
         let user = identity.user.id.clone();
-        let known = self.client.user().is_some();
-        if !self.client.identify(identity) {
-            return Err(ChatError::new(Code::Unauthorized, "the token is another user's"));
-        }
-        if !known && !self.shared.clients.add(&user, &self.client, self.shared.config.max_connections_per_user) {
+        let first = self
+            .client
+            .identify(identity)
+            .ok_or_else(|| ChatError::new(Code::Unauthorized, "the token is another user's"))?;
+        if first && !self.shared.clients.add(&user, &self.client, self.shared.config.max_connections_per_user) {
             return Err(ChatError::new(Code::Unauthorized, "too many connections of this user"));
         }
-        Ok(())
+        Ok(first)
     }
 
     /// The socket has just become somebody: their inbox and rooms are entered, presence is told.
@@ -167,7 +168,7 @@ impl Conversation {
                 return;
             }
             if late.shared.config.auth.guests {
-                if late.identify(auth::guest(&late.client.lineage, None)).is_ok() {
+                if let Ok(true) = late.identify(auth::guest(&late.client.lineage, None)) {
                     late.welcome().await;
                 }
             } else {
@@ -178,7 +179,6 @@ impl Conversation {
     }
 
     async fn authenticate(&self, token: &str, reply: Reply) {
-        let known = self.client.user().is_some();
         let identified = match self.shared.tokens.verify(token) {
             Ok(identity) => self.identify(identity),
             Err(error) => {
@@ -187,13 +187,11 @@ impl Conversation {
             }
         };
         match identified {
-            Ok(()) => {
-                if known {
-                    if let Some(user) = self.client.user() {
-                        self.client.tell(&News::Authenticated { user: &user, rooms: &[] });
-                    }
-                } else {
+            Ok(first) => {
+                if first {
                     self.welcome().await;
+                } else if let Some(user) = self.client.user() {
+                    self.client.tell(&News::Authenticated { user: &user, rooms: &[] });
                 }
                 reply.done();
             }
@@ -213,8 +211,9 @@ impl Conversation {
         if !self.shared.config.auth.guests {
             return Err(ChatError::new(Code::Unauthorized, "Authentication token required"));
         }
-        self.identify(auth::guest(&self.client.lineage, None))?;
-        self.welcome().await;
+        if self.identify(auth::guest(&self.client.lineage, None))? {
+            self.welcome().await;
+        }
         Ok(())
     }
 }

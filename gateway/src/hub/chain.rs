@@ -225,6 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_much_to_hold_is_a_gap_of_its_own() {
+        let mut chain = open(0);
+        assert!(matches!(chain.offer(delivery(Some(1), 2, 1)), Verdict::Held(Some(_))));
+        let more = u64::try_from(HELD).unwrap() + 10;
+        for n in 2..=more {
+            assert_eq!(chain.offer(delivery(Some(n), n + 1, n.into())), Verdict::Held(None));
+        }
+        // The first gap is given up, as one that is too long is: what could not be held must still be asked for.
+        let (out, next) = chain.repaired(Vec::new(), Seq(1));
+        assert_eq!(out.len(), HELD);
+        let after = out.last().unwrap().seq;
+        assert_eq!(next, Some(Gap { after, through: Seq(more + 1) }));
+        assert_eq!(chain.offer(delivery(Some(more + 1), more + 2, 9_999)), Verdict::Held(None), "being repaired");
+        let (_, next) = chain.repaired(Vec::new(), Seq(more + 1));
+        assert_eq!((next, chain.last()), (None, Seq(more + 2)));
+    }
+
+    #[test]
     fn a_head_beyond_the_last_delivery_is_a_gap() {
         let mut chain = open(4);
         assert_eq!(chain.reaches(Seq(4)), None);
