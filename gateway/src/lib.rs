@@ -18,6 +18,7 @@ pub mod vocabularies;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::limits::Limits;
@@ -30,6 +31,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use auth::{Claims, Invalid, Tokens, mint};
 pub use config::{Auth, Config, LimitSet, Rooms};
+
+/// How long a gateway that stops waits for its users to be back on another one: stock clients try after 0.5 to 1.5 s.
+const BACK_ELSEWHERE: Duration = Duration::from_secs(4);
 
 /// What the gateway asks of the world.
 #[derive(Clone)]
@@ -108,7 +112,7 @@ impl Gateway {
         let served = self.server.serve(listener, rest, shutdown).await;
         let everybody = presence::everybody(&self.shared);
         self.server.drain(self.shared.config.drain_per_second, self.shared.config.drain_deadline).await;
-        presence::depart_all(&self.shared, everybody).await;
+        presence::depart_all(&self.shared, everybody, BACK_ELSEWHERE).await;
         self.shared.ports.log.flush(self.shared.config.drain_deadline).await;
         background.cancel();
         for task in tasks {

@@ -123,9 +123,28 @@ pub(crate) fn everybody(shared: &Shared) -> Vec<(UserId, Vec<RoomId>)> {
     shared.clients.users().into_iter().map(|user| (user.clone(), rooms(&user))).collect()
 }
 
-/// Ends the leases of those who were here: this gateway goes away. Who is back on another gateway stays online.
-pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec<RoomId>)>) {
-    futures_util::stream::iter(everybody)
-        .for_each_concurrent(DEPARTING, |(user, rooms)| async move { depart(shared, &user, &rooms).await })
-        .await;
+/// Ends the leases of those who were here: this gateway goes away. Who is not back on another one when `within` is over
+/// is told to be offline.
+pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec<RoomId>)>, within: Duration) {
+    let presence = &shared.ports.presence;
+    let departing = futures_util::stream::iter(everybody).map(|(user, rooms)| async move {
+        let gone = presence.depart(&shared.config.name, &user).await.unwrap_or(false);
+        gone.then_some((user, rooms))
+    });
+    let mut gone: Vec<_> = departing.buffer_unordered(DEPARTING).filter_map(std::future::ready).collect().await;
+    let over = tokio::time::Instant::now() + within;
+    while !gone.is_empty() {
+        let users: Vec<UserId> = gone.iter().map(|(user, _)| user.clone()).collect();
+        if let Ok(seen) = presence.look(&users).await {
+            let mut back = seen.iter().map(|seen| seen.status != Status::Offline);
+            gone.retain(|_| !back.next().unwrap_or(false));
+        }
+        if tokio::time::Instant::now() >= over {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (user, rooms) in gone {
+        announce(shared, &user, &rooms, Status::Offline).await;
+    }
 }

@@ -23,6 +23,12 @@ const POLLS_BEFORE_JOINING: u32 = 12;
 /// log's end (30 s by default), and after as many more the group is joined anew.
 const STARVED_LOOKS: u32 = 20;
 
+/// A member that has lost all its partitions for so long joins the group anew; twice as long each time that does not
+/// help, for it may have become a standby. A librdkafka consumer whose broker had stopped for longer than its session was seen to wait for
+/// its coordinator for ever.
+const BARE: Duration = Duration::from_secs(12);
+const BARE_AT_MOST: Duration = Duration::from_secs(300);
+
 /// Why a role has ended by itself. The process must say so and exit: it cannot get better by waiting.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
@@ -69,6 +75,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Fatal> {
     super::meters::describe();
+    let (mut lost, mut patience) = (false, BARE);
     while let Some(consumer) = join(&*log, &config, &health, &shutdown).await {
         let mut consuming = Consuming {
             log: Arc::clone(&log),
@@ -80,13 +87,23 @@ pub async fn run(
             epochs: 0,
             meters: Meters::new(config.role),
             config: config.clone(),
+            bare_since: lost.then(Instant::now),
+            was_assigned: false,
+            patience,
         };
         let end = consuming.work(&shutdown).await;
         if let Err(fatal) = &end {
             tracing::error!(role = config.role, "{fatal}");
             health.ended(fatal.to_string());
         }
-        consuming.drain().await;
+        patience = if consuming.was_assigned { BARE } else { (patience * 2).min(BARE_AT_MOST) };
+        lost = consuming.bare_since.is_some();
+        if let Ok(End::JoinAnew) = end {
+            // What it still does is fenced, and a consumer that is stuck takes its time to close: not waited for.
+            tokio::spawn(consuming.drain());
+        } else {
+            consuming.drain().await;
+        }
         if let End::ShutDown = end? {
             break;
         }
@@ -144,6 +161,12 @@ struct Consuming {
     epochs: u64,
     meters: Meters,
     config: Config,
+    /// Since when we have lost every partition.
+    bare_since: Option<Instant>,
+    /// Some partition was ours under this membership.
+    was_assigned: bool,
+    /// How long to go without.
+    patience: Duration,
 }
 
 struct Owned {
@@ -176,7 +199,12 @@ impl Consuming {
                         return Ok(End::JoinAnew);
                     }
                 }
-                _ = commits.tick() => self.commit(),
+                _ = commits.tick() => {
+                    self.commit();
+                    if self.bare_since.is_some_and(|since| since.elapsed() >= self.patience) {
+                        return Ok(End::JoinAnew);
+                    }
+                }
                 _ = looks.tick(), if looking.is_empty() && !self.owned.is_empty() => {
                     let (log, group) = (Arc::clone(&self.log), self.config.group.clone());
                     looking.spawn(lag::look(log, group, self.asks()));
@@ -249,6 +277,8 @@ impl Consuming {
                     let (lane, gauges) = (Lane::new(self.epochs), Gauges::new(self.config.role, partition));
                     self.health.partition(partition, lane.trouble());
                     self.owned.insert(partition, Owned { lane, gauges, looked_at: None, starved: 0 });
+                    self.bare_since = None;
+                    self.was_assigned = true;
                 }
             }
             Polled::Revoked(partitions) => {
@@ -259,6 +289,9 @@ impl Consuming {
                     // A step under way ends by itself and is not listened to: the sink's fence makes it harmless.
                     self.owned.remove(&partition);
                     self.health.lost(partition);
+                }
+                if self.owned.is_empty() {
+                    self.bare_since = Some(Instant::now());
                 }
             }
             Polled::Records(partition, records) => {

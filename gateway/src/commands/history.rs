@@ -209,8 +209,15 @@ async fn place(shared: &Arc<Shared>, room: &RoomId, id: MessageId) -> Result<Seq
     }
     // Delivered elsewhere a moment ago, and not stored yet.
     let cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, 100).await.unwrap_or_default();
-    let found = cached.iter().find(|delivery| delivery.event.id == id.into());
-    found.map(|delivery| delivery.seq).ok_or_else(|| ChatError::field("cursor", "no message of this room has that id"))
+    if let Some(found) = cached.iter().find(|delivery| delivery.event.id == id.into()) {
+        return Ok(found.seq);
+    }
+    let partition = shared.ports.log.partition_of(room);
+    let ends = shared.ports.log.ends(partition).await.map_err(busy)?;
+    if shared.ports.store.position(partition).await.map_err(busy)?.offset.next() < ends.next {
+        return Err(ChatError::busy("the cursor's message may not be stored yet"));
+    }
+    Err(ChatError::field("cursor", "no message of this room has that id"))
 }
 
 fn busy(error: Unavailable) -> ChatError {

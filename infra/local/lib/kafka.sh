@@ -17,7 +17,8 @@ kafka_prepare() {
     if [[ ! -f $data/log/meta.properties ]]; then
         # One cluster id for all its brokers; 16 bytes in base64 is what Kafka asks for.
         [[ -f $DIR/kafka-cluster-id ]] || head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' >"$DIR/kafka-cluster-id"
-        kafka_java "$name" kafka.tools.StorageTool format --cluster-id "$(<"$DIR/kafka-cluster-id")" \
+        # With the equals sign: one id in 64 begins with a dash, and would be taken for an option.
+        kafka_java "$name" kafka.tools.StorageTool format "--cluster-id=$(<"$DIR/kafka-cluster-id")" \
             --config "$data/server.properties" >>"$LOGS/$name.log" 2>&1 ||
             die "Kafka could not format $data/log" "read $LOGS/$name.log"
     fi

@@ -3,10 +3,13 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use parlor_core::consume;
-use parlor_core::ports::log::Log;
+use parlor_core::ids::Partition;
+use parlor_core::ports::fanout::Fanout;
+use parlor_core::ports::log::{Log, Position};
 use parlor_core::ports::store::Store;
 use parlor_fanout::memory::{Memory, MemoryConfig};
 use parlor_log::sqlite::SqliteLog;
@@ -22,6 +25,8 @@ use crate::ops::Dependency;
 
 /// One process has no use for more (DESIGN.md §5).
 const PARTITIONS: u32 = 4;
+/// The longest that a restart waits for the replay.
+const REPLAYING: Duration = Duration::from_secs(10);
 /// The name of the gateway in sids, and of the consumers in their groups.
 const NAME: &str = "solo";
 
@@ -58,8 +63,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let (shutdown, consuming) = (serving.shutdown.clone(), CancellationToken::new());
     let served = {
         let (end, consuming) = (shutdown.clone(), consuming.clone());
+        let (log, memory) = (log.clone(), memory.clone());
         tokio::spawn(async move {
             let _then = consuming.drop_guard();
+            if tokio::time::timeout(REPLAYING, replayed(&*log, &*memory)).await.is_err() {
+                tracing::warn!("what was said before the restart is still being replayed; devices may hear it again");
+            }
             gateway.serve(listener, routes, end).await
         })
     };
@@ -88,6 +97,18 @@ pub(super) async fn run(config: Config) -> Result<()> {
     ];
     log.flush(FLUSH).await;
     results.into_iter().collect()
+}
+
+/// Waits until the delivery-worker has gone over what the log holds. Memory forgets with the process, so after a restart
+/// the last minute is replayed; who comes in before that is over would be shown again what they have.
+async fn replayed(log: &dyn Log, fanout: &dyn Fanout) {
+    for partition in (0..log.partitions()).map(Partition) {
+        let Ok(ends) = log.ends(partition).await else { continue };
+        let reached = |position: Option<Position>| position.is_some_and(|position| position.offset.next() >= ends.next);
+        while !fanout.position(partition).await.is_ok_and(reached) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 async fn ended<E: Into<anyhow::Error>>(role: &str, task: JoinHandle<Result<(), E>>) -> Result<()> {

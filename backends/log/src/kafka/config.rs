@@ -110,7 +110,8 @@ impl Config {
             .set("client.id", format!("{}-{role}", self.client))
             .set("socket.keepalive.enable", "true")
             .set("socket.nagle.disable", "true")
-            // Defaults of 30 s and 10 s: too slow for a cluster that has just come back.
+            // Defaults of 60, 30 and 10 s: too slow for a cluster that has just come back.
+            .set("socket.timeout.ms", "10000")
             .set("socket.connection.setup.timeout.ms", "5000")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")

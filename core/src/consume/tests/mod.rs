@@ -68,6 +68,25 @@ fn effects(sink: &Effects, partition: Partition) -> Vec<Offset> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_has_lost_everything_joins_anew_and_goes_on() {
+    let (broker, sink) = (Broker::new(1), Effects::new());
+    broker.fill(P0, 10);
+    let process = Process::start(&broker, &sink, "a").await;
+    broker.assign(P0, "a", true);
+    caught_up(&broker, &sink, P0).await;
+    broker.revoke(P0, "a");
+    broker.fill(P0, 10);
+    while broker.closed().is_empty() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    broker.assign(P0, "a", true);
+    caught_up(&broker, &sink, P0).await;
+    assert_eq!(effects(&sink, P0), broker.offsets(P0));
+    process.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_consumer_skips_is_never_passed_over() {
     let (broker, sink) = (Broker::new(1), Effects::new());
     broker.fill(P0, 40);
