@@ -1,9 +1,9 @@
-// A connection made while Redis and Kafka hang is not a deaf one.
+// A connection made while Redis and Kafka are away is not a deaf one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { kill, mendAfter, start } from "../../lib/cluster.mjs";
 import { client, connect, newGroup, newUser, send, tokenOf } from "../../lib/clients.mjs";
 import { gatewayUrl } from "../../lib/place.mjs";
-import { pause } from "../../lib/pause.mjs";
 import { heard, until } from "../../lib/wait.mjs";
 
 test("a member who connects while Redis and Kafka are away hears the room within 30 s of their return", async (t) => {
@@ -14,7 +14,8 @@ test("a member who connects while Redis and Kafka are away hears the room within
   await send(a, roomId, "before");
   first.close();
 
-  const resume = await pause(t, "redis", "kafka-1");
+  mendAfter(t, "redis", "kafka-1");
+  await kill("redis", "kafka-1");
   // On a gateway where nobody else is in the room.
   const b = client(t, gatewayUrl("gateway-3"), { token: await tokenOf(ben) });
   const heardBy = new Set();
@@ -23,7 +24,7 @@ test("a member who connects while Redis and Kafka are away hears the room within
   b.connect();
   const begun = Date.now();
   const welcomed = await authenticated.then(() => `after ${Date.now() - begun} ms`, () => "only later");
-  await resume();
+  await start("redis", "kafka-1");
   const back = Date.now();
 
   let acked = 0;
