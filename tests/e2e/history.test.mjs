@@ -86,5 +86,9 @@ test("a sender finds its message in history at once", async (t) => {
     const { messages } = await done(socket, "message.history", { roomId, limit: 1 });
     assert.equal(messages[0]?.messageId, messageId, `message ${i}`);
   }
-  assert.equal((await ask(socket, "message.history", { roomId, cursor: "00000000-0000-7000-8000-000000000000" })).error, "bad_request");
+  // An id that no message has: `busy` while the store lags behind the log and nobody can know, then refused for good.
+  const strange = async () => (await ask(socket, "message.history", { roomId, cursor: "00000000-0000-7000-8000-000000000000" })).error;
+  let answer = await strange();
+  for (const until = Date.now() + 10_000; answer === "busy" && Date.now() < until; answer = await strange());
+  assert.equal(answer, "bad_request");
 });
