@@ -73,6 +73,11 @@ bench:
 artillery: loadtest/node_modules/.package-lock.json
 	@cd loadtest && npx --no-install artillery run --target $(or $(TARGET),http://127.0.0.1:8080) artillery.yml
 
+#: make fuzz            hostile input for each parser of the transport (FUZZ_SECONDS=20 each)
+.PHONY: fuzz
+fuzz:
+	@$(STEP) 'fuzz' socketio/fuzz/run
+
 #: make clean           what was built; data in .parlor stays
 .PHONY: clean
 clean:

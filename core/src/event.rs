@@ -318,6 +318,14 @@ pub enum Ephemeral {
         /// Live users in it now.
         count: u32,
     },
+    /// In a user's inbox, from gateway to gateway: a session goes on with another connection, and the ones before it
+    /// are over. Clients are not told.
+    Superseded {
+        /// The public id of the session's sockets.
+        socket: String,
+        /// The connection that it goes on with.
+        by: String,
+    },
 }
 
 /// A user's presence.

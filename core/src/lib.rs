@@ -13,4 +13,5 @@ pub mod ids;
 pub mod membership;
 pub mod partition;
 pub mod ports;
+pub mod session;
 pub mod time;

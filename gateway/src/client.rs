@@ -1,15 +1,17 @@
 //! One socket as the hub and the commands see it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use parlor_core::event::{Actor, Delivery, Ephemeral};
-use parlor_core::ids::{RoomId, UserId};
+use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::time::Timestamp;
-use parlor_socketio::{CloseReason, Frame, Socket};
+use parlor_socketio::{CloseReason, Frame, Mark, Socket};
 
-use crate::auth::Identity;
+use crate::auth::{self, Identity};
 use crate::hub::Frames;
+use crate::resume::Track;
 use crate::vocabularies::{News, Outgoing, Vocabulary};
 
 /// Room events remembered for a socket whose vocabulary is not known yet.
@@ -20,8 +22,12 @@ const TOLD: usize = 64;
 /// A socket, who it is, how it speaks and where it is.
 pub(crate) struct Client {
     pub(crate) socket: Socket,
+    /// The name of its session, and the key to it: told to the client alone.
+    pub(crate) private_id: Box<str>,
     /// The first part of its private id.
     pub(crate) lineage: Box<str>,
+    /// Where it stands, for when it comes back.
+    pub(crate) track: Arc<Track>,
     state: Mutex<State>,
 }
 
@@ -37,6 +43,8 @@ struct State {
     told: Vec<(UserId, Timestamp)>,
     /// Rooms that the inbox said the user is out of, with the membership version of that.
     removed: HashMap<RoomId, u64>,
+    /// What its inbox said up to here was taken into account when it came back.
+    heard_inbox: Seq,
     /// The socket is gone: it enters nothing any more.
     closed: bool,
 }
@@ -58,7 +66,14 @@ impl Undecided {
 }
 
 impl Client {
-    pub(crate) fn new(socket: Socket, lineage: Box<str>, vocabulary: Vocabulary, decided: bool) -> Self {
+    pub(crate) fn new(
+        socket: Socket,
+        private_id: Box<str>,
+        track: Arc<Track>,
+        vocabulary: Vocabulary,
+        decided: bool,
+    ) -> Arc<Self> {
+        let lineage = auth::lineage(Some(&private_id));
         let state = State {
             identity: None,
             warned: false,
@@ -68,14 +83,22 @@ impl Client {
             rooms: HashSet::new(),
             typing: HashMap::new(),
             told: Vec::new(),
+            heard_inbox: Seq::ZERO,
             closed: false,
         };
-        Self { socket, lineage, state: Mutex::new(state) }
+        let client = Arc::new(Self { socket, private_id, lineage, track, state: Mutex::new(state) });
+        client.track.belongs_to(&client);
+        client
     }
 
     /// Who it is. `None`: nobody yet.
     pub(crate) fn user(&self) -> Option<Actor> {
         self.state.lock().identity.as_ref().map(|identity| identity.user.clone())
+    }
+
+    /// Whether it is a guest, whose private id is what it is known by.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.state.lock().identity.as_ref().is_some_and(|identity| identity.expires.is_none())
     }
 
     pub(crate) fn is(&self, user: &UserId) -> bool {
@@ -135,12 +158,14 @@ impl Client {
     }
 
     /// Puts a delivery on the socket's queue, in its vocabulary.
-    pub(crate) fn deliver(&self, delivery: &Delivery, frames: &mut Frames) {
+    /// `stream` is the room's, for the marks on its frames.
+    pub(crate) fn deliver(&self, delivery: &Delivery, stream: u64, frames: &mut Frames) {
         let mut state = self.state.lock();
         if let Some(undecided) = &mut state.undecided {
             undecided.note(delivery);
         }
-        for frame in frames.of(state.vocabulary, &News::Delivery(delivery)) {
+        let mark = Mark { stream, place: delivery.seq.0 };
+        for frame in frames.of(state.vocabulary, &News::Delivery(delivery), Some(mark)) {
             // A closed socket's session ends by itself; a full queue closes it.
             let _ = self.socket.emit(frame);
         }
@@ -152,6 +177,7 @@ impl Client {
         let own = |user: &UserId| state.identity.as_ref().is_some_and(|identity| identity.user.id == *user);
         match news {
             Ephemeral::Typing { user, .. } | Ephemeral::Exited { user, .. } if own(&user.id) => return None,
+            Ephemeral::Superseded { .. } => return None,
             Ephemeral::Presence { user, at, .. } => {
                 if own(user) {
                     return None;
@@ -203,15 +229,33 @@ impl Client {
         !state.closed && !out && state.rooms.insert(room.clone())
     }
 
-    /// Its inbox told that the user is out of a room since this version.
-    pub(crate) fn removed(&self, room: &RoomId, version: u64) {
-        let mut state = self.state.lock();
-        let known = state.removed.entry(room.clone()).or_insert(version);
-        *known = version.max(*known);
+    /// What its inbox says up to `seq` needs no acting on.
+    pub(crate) fn heard_inbox_through(&self, seq: Seq) {
+        self.state.lock().heard_inbox = seq;
     }
 
+    pub(crate) fn has_heard_inbox(&self, seq: Seq) -> bool {
+        seq <= self.state.lock().heard_inbox
+    }
+
+    /// Its inbox told that the user is out of a room since this version.
+    pub(crate) fn removed(&self, room: &RoomId, version: u64) {
+        {
+            let mut state = self.state.lock();
+            let known = state.removed.entry(room.clone()).or_insert(version);
+            *known = version.max(*known);
+            state.rooms.remove(room);
+        }
+        self.track.leave(room);
+    }
+
+    /// Notes that it is in a room no more. True: it was.
     pub(crate) fn left(&self, room: &RoomId) -> bool {
-        self.state.lock().rooms.remove(room)
+        let was = self.state.lock().rooms.remove(room);
+        if was && self.track.leave(room) {
+            self.socket.emit_offset();
+        }
+        was
     }
 
     pub(crate) fn is_in(&self, room: &RoomId) -> bool {

@@ -15,11 +15,12 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Adds a socket to its user's. False: the user has `limit` already, and it was not added.
+    /// Adds a socket to its user's. False: the user has `limit` already, and it was not added. One that takes the place
+    /// of another of its session is no more than that other.
     pub(crate) fn add(&self, user: &UserId, client: &Arc<Client>, limit: usize) -> bool {
         let mut users = self.users.lock();
         let own = users.entry(user.clone()).or_default();
-        let fits = own.len() < limit;
+        let fits = own.iter().filter(|other| other.socket.id() != client.socket.id()).count() < limit;
         if fits {
             own.push(client.clone());
         }

@@ -13,6 +13,7 @@ mod hub;
 mod limiter;
 mod memberships;
 mod presence;
+mod resume;
 mod session;
 pub mod vocabularies;
 
@@ -27,6 +28,7 @@ use parlor_core::ports::presence::Presence;
 use parlor_core::ports::sessions::Sessions;
 use parlor_core::ports::store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use auth::{Claims, Invalid, Tokens, mint};
@@ -34,6 +36,9 @@ pub use config::{Auth, Config, LimitSet, Rooms};
 
 /// How long a gateway that stops waits for its users to be back on another one: stock clients try after 0.5 to 1.5 s.
 const BACK_ELSEWHERE: Duration = Duration::from_secs(4);
+
+/// Recovered clients whose rooms are read at once.
+const TELLING: usize = 3;
 
 /// What the gateway asks of the world.
 #[derive(Clone)]
@@ -46,7 +51,7 @@ pub struct Ports {
     pub presence: Arc<dyn Presence>,
     /// Limits shared by all gateways.
     pub limits: Arc<dyn Limits>,
-    /// What a returning client's session knew. Resume will read it; nothing does yet.
+    /// What a returning client's session knew.
     pub sessions: Arc<dyn Sessions>,
     /// Rooms, members, history.
     pub store: Arc<dyn Store>,
@@ -67,6 +72,12 @@ pub(crate) struct Shared {
     pub(crate) clients: clients::Clients,
     pub(crate) memberships: memberships::Memberships,
     pub(crate) limiter: limiter::Limiter,
+    /// Clients whose sessions are to be written.
+    pub(crate) due: Arc<resume::Due>,
+    /// Whether the memory of sessions answers.
+    pub(crate) pulse: resume::Pulse,
+    /// Recovered clients whose rooms are read from the store at once.
+    pub(crate) telling: Semaphore,
 }
 
 impl Gateway {
@@ -78,6 +89,9 @@ impl Gateway {
             clients: clients::Clients::default(),
             memberships: memberships::Memberships::new(ports.clone()),
             limiter: limiter::Limiter::new(ports.limits.clone()),
+            due: Arc::default(),
+            pulse: resume::Pulse::default(),
+            telling: Semaphore::new(TELLING),
             ports,
             config,
         });
@@ -108,6 +122,7 @@ impl Gateway {
             tokio::spawn(hub::run(self.shared.clone(), background.clone())),
             tokio::spawn(presence::run(self.shared.clone(), background.clone())),
             tokio::spawn(auth::expire(self.shared.clone(), background.clone())),
+            tokio::spawn(resume::run(self.shared.clone(), background.clone())),
         ];
         let served = self.server.serve(listener, rest, shutdown).await;
         let everybody = presence::everybody(&self.shared);
@@ -129,6 +144,11 @@ fn begin_metrics() {
     metrics::counter!("parlor_events_in_total").increment(0);
     metrics::counter!("parlor_events_out_total").increment(0);
     metrics::counter!("parlor_duplicates_dropped_total", "role" => "gateway").increment(0);
+    for outcome in ["recovered", "unknown", "too_long", "unreadable"] {
+        metrics::counter!("parlor_resumes_total", "outcome" => outcome).increment(0);
+    }
+    metrics::counter!("parlor_resume_events_total").increment(0);
+    metrics::counter!("parlor_session_snapshots_total").increment(0);
     for source in ["cache", "store", "log"] {
         metrics::counter!("parlor_gap_repairs_total", "source" => source).increment(0);
     }

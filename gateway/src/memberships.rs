@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use parlor_core::error::ChatError;
-use parlor_core::event::{Role, Room};
+use parlor_core::event::{Role, Room, RoomKind};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::store::Membership;
+use parlor_core::time::Timestamp;
 
 use crate::Ports;
 
@@ -27,6 +28,8 @@ pub(crate) struct Standing {
     /// `None`: never a member.
     pub(crate) membership: Option<Membership>,
     read: Instant,
+    /// From a session's snapshot: enough to judge by while the store is away, but not what the room is like.
+    recalled: bool,
 }
 
 impl Standing {
@@ -53,13 +56,45 @@ impl Memberships {
 
     /// Takes note of what was just read or decided.
     pub(crate) fn learn(&self, room: Room, user: &UserId, membership: Option<Membership>) -> Standing {
-        let standing = Standing { room: Arc::new(room), membership, read: Instant::now() };
+        let standing = Standing { room: Arc::new(room), membership, read: Instant::now(), recalled: false };
+        self.keep(user, standing.clone());
+        standing
+    }
+
+    /// Takes note of what a session's snapshot knew, if nothing better is known.
+    pub(crate) fn recall(
+        &self,
+        room: &RoomId,
+        kind: RoomKind,
+        version: u64,
+        member_count: u32,
+        user: &UserId,
+        membership: Option<Membership>,
+    ) {
+        if self.peek(room, user).is_some_and(|known| known.room.version >= version) {
+            return;
+        }
+        let room = Room {
+            id: room.clone(),
+            kind,
+            name: None,
+            description: None,
+            avatar: None,
+            private: true,
+            created_by: user.clone(),
+            created_at: Timestamp(0),
+            version,
+            member_count,
+        };
+        self.keep(user, Standing { room: Arc::new(room), membership, read: Instant::now(), recalled: true });
+    }
+
+    fn keep(&self, user: &UserId, standing: Standing) {
         let mut cached = self.cached.lock();
         if cached.len() >= CAPACITY {
             cached.retain(|_, standing| standing.read.elapsed() < READ_AGAIN);
         }
-        cached.insert((standing.room.id.clone(), user.clone()), standing.clone());
-        standing
+        cached.insert((standing.room.id.clone(), user.clone()), standing);
     }
 
     /// Forgets what is known of a user in a room: it changed.
@@ -91,14 +126,18 @@ impl Memberships {
                 Some(version) => standing.room.version >= version,
                 None => standing.read.elapsed() < READ_AGAIN,
             };
-            if good && standing.is_settled() {
+            if good && standing.is_settled() && !standing.recalled {
                 return Ok(cached);
             }
         }
         let read = match self.ports.store.membership(room, user).await {
             Ok(read) => read,
             Err(error) => {
-                let serves = |standing: &Standing| version.is_none() && standing.read.elapsed() < SERVE;
+                let serves = |standing: &Standing| match version {
+                    // Only what was recalled is asked of the store although it is current.
+                    Some(version) => standing.recalled && standing.room.version >= version,
+                    None => standing.read.elapsed() < SERVE,
+                };
                 return match cached.filter(serves) {
                     Some(standing) => Ok(Some(standing)),
                     None => {

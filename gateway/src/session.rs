@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
-use parlor_core::event::Role;
+use parlor_core::event::{Actor, Role};
 use parlor_core::ids::RoomId;
 use parlor_core::ports::store::{Membership, RoomSummary};
 use parlor_socketio::{Application, CloseReason, Connect, Event, Fault, Refusal, Session, Socket};
@@ -16,6 +17,7 @@ use crate::auth::{self, Identity};
 use crate::client::Client;
 use crate::commands::{self, Reply};
 use crate::hub::{self, From};
+use crate::resume::{self, Track};
 use crate::vocabularies::{News, Vocabulary};
 use crate::{Shared, presence};
 
@@ -58,34 +60,58 @@ impl Application for Front {
             None => None,
             Some(name) => Some(Vocabulary::parse(name).ok_or_else(|| Refusal::new("Unknown vocabulary"))?),
         };
+        let session = resume::recall(&self.shared, request.pid.as_deref(), request.offset.as_deref()).await;
         let lineage = auth::lineage(request.pid.as_deref());
-        socket.set_private_id(auth::private_id(&lineage));
         let header = request.handshake.headers.get("authorization").and_then(|value| value.to_str().ok());
         let bearer = header.and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim().to_owned());
+        let guest = session.as_ref().filter(|session| session.snapshot.guest);
+        let known_as = hello.name.as_deref().or(guest.map(|guest| &*guest.snapshot.user.name));
         let identity = match hello.token.or(bearer).filter(|token| !token.is_empty()) {
             Some(token) => Some(self.shared.tokens.verify(&token).map_err(|error| {
                 tracing::info!(%error, "a handshake's token was refused");
                 Refusal::new("Invalid token")
             })?),
-            None if self.shared.config.auth.guests && hello.name.is_some() => {
-                Some(auth::guest(&lineage, hello.name.as_deref()))
-            }
+            None if self.shared.config.auth.guests && known_as.is_some() => Some(auth::guest(&lineage, known_as)),
             None => None,
         };
+        let session = match (session, &identity) {
+            // Somebody else's session is none that one can go on with.
+            (Some(session), Some(identity)) if !session.belongs_to(&identity.user.id) => None,
+            (Some(mut session), _) => session.can_go_on(&self.shared).await.then_some(session),
+            (None, _) => None,
+        };
+        let remembered =
+            session.as_ref().and_then(|session| Vocabulary::parse(session.snapshot.vocabulary.as_deref()?));
+        let vocabulary = vocabulary.or(remembered);
+        let private_id = match &session {
+            Some(session) => {
+                socket.set_id(session.snapshot.socket.clone());
+                session.private_id.clone()
+            }
+            None => auth::private_id(&lineage),
+        };
+        // The same id as before is what tells a stock client that its session goes on.
+        socket.set_private_id(private_id.clone());
+        let track = Track::new(self.shared.due.clone());
+        socket.set_offsets(resume::EVENT, track.clone());
         let spoken = vocabulary.unwrap_or(self.shared.config.vocabulary);
-        let client = Arc::new(Client::new(socket, lineage, spoken, vocabulary.is_some()));
-        let session = Conversation { shared: self.shared.clone(), client };
+        let client = Client::new(socket, private_id.into(), track, spoken, vocabulary.is_some());
+        let session = Mutex::new(session.map(Box::new));
+        let conversation = Conversation { shared: self.shared.clone(), client, session: Arc::new(session) };
         if let Some(identity) = identity {
-            session.identify(identity).map_err(|error| Refusal::new(error.message))?;
+            conversation.identify(identity).map_err(|error| Refusal::new(error.message))?;
         }
-        Ok(session)
+        Ok(conversation)
     }
 }
 
 /// One socket's session.
+#[derive(Clone)]
 pub(crate) struct Conversation {
     shared: Arc<Shared>,
     client: Arc<Client>,
+    /// What it goes on with, until the client is known to be its user.
+    session: Arc<Mutex<Option<Box<resume::Session>>>>,
 }
 
 impl Conversation {
@@ -102,24 +128,59 @@ impl Conversation {
         Ok(first)
     }
 
-    /// The socket has just become somebody: their inbox and rooms are entered, presence is told.
+    /// The socket has just become somebody: it goes on where it was, or begins.
     async fn welcome(&self) {
         let Some(user) = self.client.user() else { return };
-        if let Err(error) = self.shared.ports.store.see_user(&user).await {
+        let session = self.session.lock().take().filter(|session| session.belongs_to(&user.id));
+        if let Some(session) = session
+            && resume::replay(&self.shared, &self.client, *session).await
+        {
+            presence::arrived(&self.shared, &self.client).await;
+            self.tell_rooms();
+        } else {
+            self.begin(&user).await;
+        }
+    }
+
+    /// Tells a client that goes on with its session how its rooms stand. It has them, and needs not wait for the store:
+    /// when thousands come back at once, they ask it a few at a time.
+    fn tell_rooms(&self) {
+        let late = self.clone();
+        tokio::spawn(async move {
+            while late.client.socket.is_open() {
+                let Some(user) = late.client.user() else { return };
+                let turn = late.shared.telling.acquire().await;
+                let rooms = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await;
+                drop(turn);
+                if let Ok(rooms) = rooms {
+                    late.client.tell_all(&News::Authenticated { user: &user, rooms: &rooms });
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
+    /// The user's inbox and rooms are entered, presence is told.
+    async fn begin(&self, user: &Actor) {
+        if let Err(error) = self.shared.ports.store.see_user(user).await {
             tracing::debug!(%error, "a user's profile could not be written");
         }
         // The inbox first: a removal that comes while the rooms are entered is then seen.
         self.enter(&RoomId::inbox(&user.id), hub::ALWAYS).await;
-        let rooms = match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
-            Ok(rooms) => rooms,
+        match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
+            Ok(rooms) => {
+                self.enter_all(&rooms).await;
+                self.client.tell_all(&News::Authenticated { user, rooms: &rooms });
+                // From here on it is told where it stands, and may come back.
+                self.client.track.begin();
+            }
             Err(error) => {
                 tracing::warn!(%error, "a user's rooms could not be read; they follow when the store is back");
+                self.client.tell_all(&News::Authenticated { user, rooms: &[] });
                 self.enter_later();
-                Vec::new()
             }
-        };
-        self.enter_all(&rooms).await;
-        self.client.tell_all(&News::Authenticated { user: &user, rooms: &rooms });
+        }
         presence::arrived(&self.shared, &self.client).await;
     }
 
@@ -144,7 +205,7 @@ impl Conversation {
 
     /// Enters the user's rooms once the store answers again, while the socket lives.
     fn enter_later(&self) {
-        let late = Self { shared: self.shared.clone(), client: self.client.clone() };
+        let late = self.clone();
         tokio::spawn(async move {
             while late.client.socket.is_open() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -152,6 +213,8 @@ impl Conversation {
                 if let Ok(rooms) = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
                     late.enter_all(&rooms).await;
                     late.client.tell(&News::Authenticated { user: &user, rooms: &rooms });
+                    // Not before: who comes back is taken for one who has its rooms.
+                    late.client.track.begin();
                     return;
                 }
             }
@@ -161,7 +224,7 @@ impl Conversation {
     /// Asks for a token, and ends the socket if none comes; where guests are let in it becomes one.
     fn ask_for_token(&self) {
         self.client.tell_all(&News::AskToken);
-        let late = Self { shared: self.shared.clone(), client: self.client.clone() };
+        let late = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(late.shared.config.auth.patience).await;
             if late.client.user().is_some() || !late.client.socket.is_open() {
@@ -243,6 +306,9 @@ impl Session for Conversation {
         let command = match event.fault {
             Some(Fault::TooLarge) => Err(ChatError::new(Code::TooLarge, "an event may hold at most 64 KiB")),
             Some(Fault::Json(reason)) => Err(ChatError::new(Code::BadRequest, reason)),
+            None if !event.attachments.is_empty() => {
+                Err(ChatError::new(Code::BadRequest, "binary data is not taken here"))
+            }
             None => vocabulary.parse_command(reply.event(), &event.args, rules),
         };
         match command {
@@ -261,6 +327,14 @@ impl Session for Conversation {
 
     async fn closed(&self, reason: CloseReason) {
         tracing::debug!(reason = reason.text(), "a socket closed");
+        self.client.track.close();
+        let over = matches!(reason, CloseReason::ClientDisconnect | CloseReason::ServerDisconnect);
+        if over
+            && self.client.user().is_some()
+            && let Err(error) = self.shared.ports.sessions.end(&self.client.private_id).await
+        {
+            tracing::debug!(%error, "a session could not be ended; it expires");
+        }
         let rooms = self.client.close();
         presence::left(&self.shared, &self.client, rooms).await;
     }

@@ -21,6 +21,9 @@ pub(crate) fn to_wire(news: &Ephemeral) -> wire::Ephemeral {
         }),
         Ephemeral::Entered { user, count } => News::Entered(wire::Live { user: Some(actor_to(user)), count: *count }),
         Ephemeral::Exited { user, count } => News::Exited(wire::Live { user: Some(actor_to(user)), count: *count }),
+        Ephemeral::Superseded { socket, by } => {
+            News::Superseded(wire::Superseded { socket: socket.clone(), by: by.clone() })
+        }
     };
     wire::Ephemeral { news: Some(news) }
 }
@@ -37,5 +40,6 @@ pub(crate) fn from_wire(news: wire::Ephemeral) -> Result<Ephemeral, Malformed> {
         },
         News::Entered(live) => Ephemeral::Entered { user: actor_from(live.user)?, count: live.count },
         News::Exited(live) => Ephemeral::Exited { user: actor_from(live.user)?, count: live.count },
+        News::Superseded(news) => Ephemeral::Superseded { socket: news.socket, by: news.by },
     })
 }

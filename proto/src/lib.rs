@@ -4,6 +4,7 @@
 
 mod convert;
 mod ephemeral;
+mod session;
 
 #[allow(missing_docs, unreachable_pub, reason = "generated; the .proto file documents it")]
 mod wire {
@@ -14,6 +15,8 @@ use bytes::Bytes;
 use parlor_core::event::{Ephemeral, Event};
 use parlor_core::ports::log::Malformed;
 use prost::Message;
+
+pub use session::{decode_snapshot, encode_snapshot};
 
 /// The event as a record of the log.
 pub fn encode(event: &Event) -> Bytes {

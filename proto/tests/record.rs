@@ -4,7 +4,8 @@ use bytes::Bytes;
 use parlor_core::event::{
     Actor, Ephemeral, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind, Status,
 };
-use parlor_core::ids::{EventId, MessageId, RoomId, UserId};
+use parlor_core::ids::{EventId, MessageId, RoomId, Seq, UserId};
+use parlor_core::session::{Snapshot, Standing};
 use parlor_core::time::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -98,10 +99,47 @@ fn ephemeral_news_survives_a_round_trip() {
         Ephemeral::Presence { user: UserId::trusted("u1"), status: Status::Away, at: Timestamp(8) },
         Ephemeral::Entered { user: actor(), count: 3 },
         Ephemeral::Exited { user: actor(), count: 2 },
+        Ephemeral::Superseded { socket: "s1".into(), by: "c2".into() },
     ];
     for news in all {
         assert_eq!(parlor_proto::decode_ephemeral(&parlor_proto::encode_ephemeral(&news)), Ok(news));
     }
+}
+
+fn snapshot(rooms: usize) -> Snapshot {
+    let standing = |n: usize| Standing {
+        room: RoomId::trusted(format!("room-{n}")),
+        seq: Seq::MAX,
+        kind: [None, Some(RoomKind::Direct), Some(RoomKind::Group), Some(RoomKind::Channel)][n % 4],
+        role: [None, Some(Role::Admin), Some(Role::Moderator), Some(Role::Member), None][n % 5],
+        version: u64::MAX,
+        members: 3,
+    };
+    Snapshot {
+        user: actor(),
+        guest: true,
+        vocabulary: Some("dotted".into()),
+        socket: "abc".into(),
+        key: [7; 16],
+        rooms: (0..rooms).map(standing).collect(),
+    }
+}
+
+#[test]
+fn a_snapshot_survives_a_round_trip() {
+    for snapshot in [snapshot(0), snapshot(1_000), Snapshot { vocabulary: None, guest: false, ..snapshot(7) }] {
+        let bytes = parlor_proto::encode_snapshot(&snapshot).expect("small enough");
+        assert_eq!(parlor_proto::decode_snapshot(&bytes), Ok(snapshot));
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_format_or_of_too_many_bytes_is_none() {
+    let mut bytes = parlor_proto::encode_snapshot(&snapshot(3)).expect("small enough").to_vec();
+    bytes[0] += 1;
+    assert!(parlor_proto::decode_snapshot(&bytes).is_err());
+    assert!(parlor_proto::decode_snapshot(&[]).is_err());
+    assert_eq!(parlor_proto::encode_snapshot(&snapshot(20_000)), None);
 }
 
 proptest! {
@@ -109,6 +147,8 @@ proptest! {
     fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
         let _ = parlor_proto::decode(&bytes);
         let _ = parlor_proto::decode_ephemeral(&bytes);
+        let _ = parlor_proto::decode_snapshot(&bytes);
+        let _ = parlor_proto::decode_snapshot(&[&[1], &bytes[..]].concat());
     }
 
     #[test]

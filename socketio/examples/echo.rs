@@ -1,13 +1,14 @@
 //! An echo server, for protocol test suites and stock clients to talk to.
 //!
 //! In the namespaces `/` and `/custom` it emits `auth` with the handshake's auth on connect, answers `message` with
-//! `message-back`, and acks `message-with-ack` with its arguments.
+//! `message-back`, and acks `message-with-ack` with its arguments. With `--engine` it speaks Engine.IO alone and echoes
+//! every message as it is.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
-use parlor_socketio::{Application, CloseReason, Config, Connect, Event, Frame, Refusal, Server, Session, Socket};
+use parlor_socketio::{Application, CloseReason, Config, Connect, Event, Frame, Refusal, Server, Session, Socket, raw};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,9 @@ struct Options {
     /// Milliseconds.
     #[arg(long, default_value_t = 30_000)]
     connect_timeout: u64,
+    /// Speaks Engine.IO alone.
+    #[arg(long)]
+    engine: bool,
 }
 
 struct Echo;
@@ -55,11 +59,12 @@ impl Session for Client {
         let args: Vec<&RawValue> = event.args.iter().map(AsRef::as_ref).collect();
         match event.name.as_str() {
             "message" => {
-                let _ = self.socket.emit(&Frame::event_args(self.socket.namespace(), "message-back", &args));
+                let namespace = self.socket.namespace();
+                let _ = self.socket.emit(&Frame::event_binary(namespace, "message-back", &args, &event.attachments));
             }
             "message-with-ack" => {
                 if let Some(ack) = event.ack {
-                    ack.send_args(&args);
+                    ack.send_binary(&args, &event.attachments);
                 }
             }
             _ => {}
@@ -82,6 +87,13 @@ async fn main() -> std::io::Result<()> {
         ping_timeout: Duration::from_millis(options.ping_timeout),
         connect_timeout: Duration::from_millis(options.connect_timeout),
         max_payload: options.max_payload,
+        max_frame: options.max_payload.max(Config::default().max_frame),
+        engine: options.engine.then(|| {
+            raw::Engine::new(|client, message| {
+                // Closed already: then nobody waits for it.
+                let _ = client.send(message);
+            })
+        }),
         ..Config::default()
     };
     let server = Server::new(config, Echo);

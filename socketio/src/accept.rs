@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::stalling::Stalling;
 use crate::{Application, Server, routes};
 
 /// Header fields of one request.
@@ -49,12 +50,12 @@ pub(crate) async fn run<A: Application>(
             }
             // The peer was gone before it was accepted.
             Err(error) if is_of_the_peer(&error) => {}
-            // Out of descriptors or memory: some will come free.
-            Err(error) if is_shortage(&error) => {
+            Err(error) if is_final(&error) => return Err(error),
+            // Out of descriptors or memory, of which some will come free; or the network's own trouble (accept(2)).
+            Err(error) => {
                 tracing::warn!(%error, "cannot accept");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            Err(error) => return Err(error),
         }
     }
 }
@@ -64,9 +65,10 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-fn is_shortage(error: &io::Error) -> bool {
-    // ENOMEM, ENFILE, EMFILE, ENOBUFS
-    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
+/// Whether the listener itself is of no use any more.
+fn is_final(error: &io::Error) -> bool {
+    // EBADF, EFAULT, EINVAL, ENOTSOCK
+    matches!(error.raw_os_error(), Some(9 | 14 | 22 | 88))
 }
 
 /// A place among the HTTP connections, given free when dropped.
@@ -108,7 +110,7 @@ async fn http<A: Application>(
         .header_read_timeout(server.config().header_timeout)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Stalling::new(stream, server.config().write_stall)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

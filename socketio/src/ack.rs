@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use crate::app::Fault;
+use crate::app::{Answer, Fault};
 use crate::packet;
 use crate::{EmitError, Frame, Socket};
 
@@ -40,14 +41,27 @@ impl Ack {
 
     /// Answers with any number of arguments.
     pub fn send_args(self, args: &[&RawValue]) {
-        let args: Vec<&str> = args.iter().map(|a| a.get()).collect();
-        self.answer(&args);
+        self.send_binary(args, &[]);
     }
 
-    fn answer(self, args: &[&str]) {
-        let frame = Frame::text(&packet::ack(self.socket.namespace(), self.id, args));
+    /// Answers with any number of arguments that hold binary data: where a piece belongs, `args` have a placeholder, as
+    /// in [`Event::args`](crate::Event::args).
+    pub fn send_binary(self, args: &[&RawValue], attachments: &[Bytes]) {
+        let args: Vec<&str> = args.iter().map(|a| a.get()).collect();
+        if attachments.is_empty() {
+            return self.answer(&args);
+        }
+        let packet = packet::binary_ack(self.socket.namespace(), self.id, &args, attachments.len());
+        self.queue(&Frame::with_attachments(&packet, attachments));
+    }
+
+    fn answer(&self, args: &[&str]) {
+        self.queue(&Frame::text(&packet::ack(self.socket.namespace(), self.id, args)));
+    }
+
+    fn queue(&self, frame: &Frame) {
         // A socket that is gone needs no answer.
-        let _ = self.socket.emit(&frame);
+        let _ = self.socket.emit(frame);
     }
 }
 
@@ -66,22 +80,22 @@ pub enum AckError {
     /// The socket was closed first.
     #[error("the socket was closed before the client answered")]
     Closed,
-    /// The client's answer cannot be read.
+    /// The client's answer cannot be read, or is too large.
     #[error("the client's answer cannot be read")]
     Malformed,
 }
 
-type Answer = Result<Vec<Box<RawValue>>, Fault>;
+type Answered = Result<Answer, Fault>;
 
 /// Answers that one socket awaits from its client.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     next: u64,
-    waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    waiting: HashMap<u64, oneshot::Sender<Answered>>,
 }
 
 impl Pending {
-    pub(crate) fn add(&mut self, max: usize) -> Option<(u64, oneshot::Receiver<Answer>)> {
+    pub(crate) fn add(&mut self, max: usize) -> Option<(u64, oneshot::Receiver<Answered>)> {
         if self.waiting.len() >= max {
             return None;
         }
@@ -93,7 +107,7 @@ impl Pending {
     }
 
     /// Takes a client's answer; one that nobody awaits is ignored.
-    pub(crate) fn answer(&mut self, id: u64, answer: Answer) {
+    pub(crate) fn answer(&mut self, id: u64, answer: Answered) {
         if let Some(sender) = self.waiting.remove(&id) {
             // The waiter may have given up.
             let _ = sender.send(answer);
@@ -109,9 +123,9 @@ impl Pending {
 pub(crate) async fn wait(
     socket: &Socket,
     id: u64,
-    receiver: oneshot::Receiver<Answer>,
+    receiver: oneshot::Receiver<Answered>,
     timeout: Duration,
-) -> Result<Vec<Box<RawValue>>, AckError> {
+) -> Result<Answer, AckError> {
     struct Place<'a>(&'a Socket, u64);
     impl Drop for Place<'_> {
         fn drop(&mut self) {
@@ -123,6 +137,6 @@ pub(crate) async fn wait(
         Err(_) => Err(AckError::Timeout),
         Ok(Err(_)) => Err(AckError::Closed),
         Ok(Ok(Err(_))) => Err(AckError::Malformed),
-        Ok(Ok(Ok(args))) => Ok(args),
+        Ok(Ok(Ok(answer))) => Ok(answer),
     }
 }

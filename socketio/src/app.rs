@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::packet;
 use crate::{Ack, CloseReason, Handshake, Socket};
 
 /// What an application gives the server. One per server.
@@ -67,8 +69,15 @@ pub struct Event {
     pub name: String,
     /// The elements after it, unparsed. Empty when there is a [`fault`](Self::fault). Nested no deeper than
     /// serde_json's limit and free of lone surrogates, so that parsing one into `Value` fails on numbers alone (1e999).
+    ///
+    /// Where binary data was, at any depth, a placeholder still is: `{"_placeholder":true,"num":0}` stands for the first
+    /// of the [`attachments`](Self::attachments), and so on (SIO5 § "Binary"). See [`attachment`](Self::attachment).
     pub args: Vec<Box<RawValue>>,
-    /// Size of the packet on the wire, in bytes.
+    /// The binary data of the arguments: at most [`Config::max_attachments`](crate::Config::max_attachments) pieces, each
+    /// named by at least one placeholder in `args`, which name no others. Empty when there is a fault. An event without
+    /// any is not searched: what looks like a placeholder there is what the client wrote.
+    pub attachments: Vec<Bytes>,
+    /// Size of the packet, in bytes, its attachments included. What came compressed or as base64 counts uncompressed.
     pub bytes: usize,
     /// Why the arguments could not be read. The socket lives; the application answers with an error by ack.
     pub fault: Option<Fault>,
@@ -76,10 +85,33 @@ pub struct Event {
     pub ack: Option<Ack>,
 }
 
+impl Event {
+    /// The binary data that `arg` stands for; none if it is no placeholder for any.
+    pub fn attachment(&self, arg: &RawValue) -> Option<&Bytes> {
+        self.attachments.get(packet::placeholder(arg)?)
+    }
+}
+
+/// A client's answer to an event (SIO5 § "Acknowledgement").
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The answer's arguments, as [`Event::args`].
+    pub args: Vec<Box<RawValue>>,
+    /// Their binary data, as [`Event::attachments`].
+    pub attachments: Vec<Bytes>,
+}
+
+impl Answer {
+    /// The binary data that `arg` stands for; none if it is no placeholder for any.
+    pub fn attachment(&self, arg: &RawValue) -> Option<&Bytes> {
+        self.attachments.get(packet::placeholder(arg)?)
+    }
+}
+
 /// Why an event's arguments could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The packet is larger than [`Config::max_payload`](crate::Config::max_payload).
+    /// The packet, its attachments included, is larger than [`Config::max_payload`](crate::Config::max_payload).
     TooLarge,
     /// The arguments are not JSON that can be parsed: syntax, depth over 127, lone surrogates. The text says which,
     /// and does not quote the input.

@@ -1,19 +1,20 @@
 //! The one task of a connection: reads, runs handlers, writes and keeps time.
 
 use std::future::Future;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
 use crate::dispatch::Dispatch;
 use crate::engine::Payload;
-use crate::engine::packet::{self, Packet, SEPARATOR};
 use crate::heartbeat::{Beat, Heartbeat};
+use crate::inbound::Inbound;
 use crate::link::Link;
-use crate::ws::{self, Flow, Message, Wire};
+use crate::ws::{self, Flushed, Incoming, outgoing};
 use crate::{Application, CloseReason, Config, Frame, Server};
 
 /// For the peer to end its side, once ours has ended.
@@ -21,9 +22,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Reads between two writes, so that a client that floods still hears answers.
 const READS: usize = 8;
 
-/// What carries a connection's packets. An upgrade will put a wire in the place of polling.
+/// What brings a connection's packets. An upgrade puts a WebSocket in the place of polling.
 pub(crate) enum Carrier {
-    WebSocket(Wire),
+    WebSocket(Incoming),
     /// With the payload that is being worked through.
     Polling(Option<Payload>),
     Gone,
@@ -55,6 +56,8 @@ enum Phase {
     Lingering(CloseReason, Instant),
     /// The transport is gone; handlers finish.
     Gone(CloseReason),
+    /// So have they.
+    Ended,
 }
 
 impl<A: Application> Connection<A> {
@@ -77,11 +80,10 @@ impl<A: Application> Connection<A> {
     }
 
     /// Takes bytes that came along with the HTTP request.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes.to_vec();
+    pub(crate) fn feed(&mut self, mut bytes: Vec<u8>) {
         let (mut inbound, carrier) = self.inbound();
-        if let Carrier::WebSocket(wire) = carrier
-            && let Err(reason) = wire.feed(&mut bytes, inbound.max(), &mut |m| inbound.message(m))
+        if let Carrier::WebSocket(incoming) = carrier
+            && let Err(reason) = incoming.feed(&mut bytes, inbound.max(), &mut |m| inbound.message(m))
         {
             self.leave(reason, false);
         }
@@ -117,12 +119,22 @@ impl<A: Application> Connection<A> {
                 Poll::Ready(Err(reason)) => return Some(reason),
             }
         }
-        if let Carrier::WebSocket(wire) = &mut self.carrier
-            && let Poll::Ready(Err(_)) = wire.poll_flush(cx, &self.link)
-        {
-            return Some(CloseReason::TransportError);
+        if let Some(reason) = self.poll_times(cx) {
+            return Some(reason);
         }
-        self.poll_times(cx)
+        // The time limit of a write that the kernel refuses begins with it.
+        if self.poll_flush(cx).is_pending() { self.poll_times(cx) } else { None }
+    }
+
+    /// Writes what is queued. Pending: the kernel takes no more for now.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Carrier::WebSocket(incoming) = &self.carrier else { return Poll::Ready(()) };
+        while outgoing::flush(&self.link) == Flushed::Blocked {
+            // An error shows itself at the next write.
+            let _ = ready!(incoming.stream.tcp.poll_write_ready(cx));
+            self.link.unblock();
+        }
+        Poll::Ready(())
     }
 
     /// Reads once, unless handlers have enough to do: then one of them is waiting and will wake this task.
@@ -132,14 +144,31 @@ impl<A: Application> Connection<A> {
         if self.paused {
             return Poll::Pending;
         }
+        let upgraded = self.take_over();
         let (mut inbound, carrier) = self.inbound();
         let max = inbound.max();
         match carrier {
-            Carrier::WebSocket(wire) if was_paused => Poll::Ready(wire.feed(&mut [], max, &mut |m| inbound.message(m))),
-            Carrier::WebSocket(wire) => wire.poll_read(cx, max, &mut |m| inbound.message(m)),
+            Carrier::WebSocket(incoming) if was_paused || upgraded => {
+                Poll::Ready(incoming.feed(&mut [], max, &mut |m| inbound.message(m)))
+            }
+            Carrier::WebSocket(incoming) => incoming.poll_read(cx, max, &mut |m| inbound.message(m)),
             Carrier::Polling(payload) => inbound.poll_payload(payload),
             Carrier::Gone => Poll::Pending,
         }
+    }
+
+    /// Goes over to the WebSocket that has taken polling's place, once what polling brought is handled. True: just now,
+    /// and what came behind the upgrade is still held back.
+    fn take_over(&mut self) -> bool {
+        if let Carrier::Polling(None) = self.carrier
+            && let Some(mailbox) = &self.link.mailbox
+            && !mailbox.holds_payload()
+            && let Some(incoming) = mailbox.take_over()
+        {
+            self.carrier = Carrier::WebSocket(*incoming);
+            return true;
+        }
+        false
     }
 
     /// Does what is due. A reason: a time limit has passed.
@@ -147,14 +176,11 @@ impl<A: Application> Connection<A> {
         loop {
             let now = Instant::now();
             self.connect_by = match self.connect_by {
-                _ if !self.dispatch.is_alone() => None,
+                _ if !self.dispatch.is_alone() || self.config().engine.is_some() => None,
                 None => Some(now + self.config().connect_timeout),
                 some => some,
             };
-            let stall_by = match &self.carrier {
-                Carrier::WebSocket(wire) => wire.stalled.map(|since| since + self.config().write_stall),
-                _ => None,
-            };
+            let stall_by = self.link.stalled().map(|since| since + self.config().write_stall);
             let mut next = self.heart.at;
             for limit in [self.connect_by, stall_by].into_iter().flatten() {
                 next = next.min(limit);
@@ -232,46 +258,51 @@ impl<A: Application> Connection<A> {
         let _ = self.dispatch.poll(cx);
         let aborted = self.link.closing().is_some_and(|c| c.abort);
         if aborted || self.is_due(cx, by) {
+            // Not at its end in good order, however far it got.
+            self.phase = Phase::Flushing(reason, by);
             self.gone(reason);
             return true;
         }
-        let step = match (&mut self.carrier, self.phase) {
-            (Carrier::WebSocket(wire), Phase::Flushing(..)) => {
-                let flushed = wire.poll_flush(cx, &self.link);
-                if let Poll::Ready(Ok(())) = flushed {
-                    wire.finish_with(Frame::control(ws::Opcode::Close, &ws::close_payload(reason)));
-                }
-                flushed.map_ok(|()| Phase::Finishing(reason, by))
-            }
-            (Carrier::WebSocket(wire), Phase::Finishing(..)) => {
-                let linger = by.min(Instant::now() + LINGER);
-                wire.poll_finish(cx, &self.link).map_ok(|()| Phase::Lingering(reason, linger))
-            }
-            (Carrier::WebSocket(wire), _) => wire.poll_discard(cx).map(|()| Ok(Phase::Gone(reason))),
+        self.take_over();
+        let flushed = self.poll_flush(cx);
+        let step = match (&self.carrier, self.phase) {
+            (Carrier::WebSocket(_), Phase::Flushing(..)) => flushed.map(|()| {
+                // Past the queue's bound: it is the last.
+                self.link.push_last(Frame::control(ws::Opcode::Close, &ws::close_payload(reason)));
+                Phase::Finishing(reason, by)
+            }),
+            (Carrier::WebSocket(incoming), Phase::Finishing(..)) => flushed.map(|()| {
+                // Failing, it is shut already.
+                let _ = socket2::SockRef::from(&incoming.stream.tcp).shutdown(Shutdown::Write);
+                Phase::Lingering(reason, by.min(Instant::now() + LINGER))
+            }),
+            (Carrier::WebSocket(incoming), _) => incoming.poll_discard(cx).map(|()| Phase::Gone(reason)),
             // Pending GETs take the rest; the last of them wakes this task.
             (Carrier::Polling(_), _) if self.link.mailbox.as_ref().is_some_and(|m| !m.told()) => Poll::Pending,
-            _ => Poll::Ready(Ok(Phase::Gone(reason))),
+            _ => Poll::Ready(Phase::Gone(reason)),
         };
         match step {
             Poll::Pending => return false,
-            Poll::Ready(Ok(Phase::Gone(_)) | Err(_)) => self.gone(reason),
-            Poll::Ready(Ok(phase)) => self.phase = phase,
+            Poll::Ready(Phase::Gone(_)) => self.gone(reason),
+            Poll::Ready(phase) => self.phase = phase,
         }
         true
     }
 
     /// Gives up the transport and its place on the server.
     fn gone(&mut self, reason: CloseReason) {
-        if let Carrier::WebSocket(wire) = &mut self.carrier {
-            // Whatever the kernel still holds, this peer has not read in time.
-            if !matches!(self.phase, Phase::Lingering(..)) {
-                wire.reset();
-            }
-            wire.abandon(&self.link);
+        if let Carrier::WebSocket(incoming) = &self.carrier
+            && !matches!(self.phase, Phase::Lingering(..))
+        {
+            // Whatever the kernel still holds, this peer has not read in time: it is dropped, not tried for minutes.
+            let _ = socket2::SockRef::from(&incoming.stream.tcp).set_linger(Some(Duration::ZERO));
         }
         self.carrier = Carrier::Gone;
         self.phase = Phase::Gone(reason);
         self.link.clear();
+        if let Some(mailbox) = &self.link.mailbox {
+            mailbox.shut();
+        }
         self.server.leave(&self.link, reason);
     }
 }
@@ -282,11 +313,13 @@ impl<A: Application> Future for Connection<A> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.link.task.register(cx.waker());
+        let _running = this.link.running();
         loop {
             match this.phase {
                 Phase::Open => {
                     let end = match this.link.closing() {
-                        Some(closing) => Some((closing.reason, true)),
+                        // A write that failed is the peer's doing, found by whoever wrote.
+                        Some(closing) => Some((closing.reason, closing.reason != CloseReason::TransportError)),
                         // If a handler closes the link in this round, it wakes this task for another.
                         None => this.poll_open(cx).map(|reason| (reason, false)),
                     };
@@ -298,7 +331,12 @@ impl<A: Application> Future for Connection<A> {
                         return Poll::Pending;
                     }
                 }
-                Phase::Gone(reason) => return this.dispatch.poll_end(cx, reason),
+                Phase::Gone(reason) => {
+                    ready!(this.dispatch.poll_end(cx, reason));
+                    this.phase = Phase::Ended;
+                    this.server.end(&this.link);
+                }
+                Phase::Ended => return Poll::Ready(()),
             }
         }
     }
@@ -307,76 +345,12 @@ impl<A: Application> Future for Connection<A> {
 impl<A: Application> Drop for Connection<A> {
     /// The runtime is shutting down, if the transport is still there.
     fn drop(&mut self) {
-        if !matches!(self.phase, Phase::Gone(_)) {
+        if !matches!(self.phase, Phase::Gone(_) | Phase::Ended) {
             self.link.close(CloseReason::Draining, true);
-            self.link.clear();
-            self.server.leave(&self.link, CloseReason::Draining);
+            self.gone(CloseReason::Draining);
         }
-    }
-}
-
-/// What takes a client's packets.
-struct Inbound<'a, A: Application> {
-    config: &'a Config,
-    link: &'a Link,
-    dispatch: &'a mut Dispatch<A>,
-    heart: &'a mut Heartbeat,
-    paused: &'a mut bool,
-}
-
-impl<A: Application> Inbound<'_, A> {
-    /// Bytes of the largest message: a client that is in no namespace has no use for one that is refused by ack.
-    fn max(&self) -> usize {
-        if self.dispatch.is_alone() { self.config.max_payload } else { self.config.max_frame }
-    }
-
-    fn message(&mut self, message: Message<'_>) -> Result<Flow, CloseReason> {
-        match message {
-            Message::Text(text) => return self.text(text),
-            Message::Binary => return Err(CloseReason::Unsupported),
-            // Refused only while the link is being closed.
-            Message::Ping(payload) => drop(self.link.push(Frame::control(ws::Opcode::Pong, payload))),
-            Message::Pong => {}
-            Message::Close => return Err(CloseReason::TransportClose),
+        if !matches!(self.phase, Phase::Ended) {
+            self.server.end(&self.link);
         }
-        Ok(Flow::More)
-    }
-
-    fn text(&mut self, text: &str) -> Result<Flow, CloseReason> {
-        match packet::decode(text)? {
-            Packet::Close => return Err(CloseReason::TransportClose),
-            Packet::Pong => self.pong(),
-            Packet::Noop => {}
-            Packet::Message(message) => self.dispatch.packet(message)?,
-        }
-        *self.paused = self.dispatch.is_full(false);
-        Ok(if *self.paused { Flow::Pause } else { Flow::More })
-    }
-
-    /// A client that answers has read all that was written before the ping: the place where the number of confirmed
-    /// flushes will rise.
-    fn pong(&mut self) {
-        self.heart.pong(Instant::now(), self.config.ping_interval);
-    }
-
-    fn poll_payload(&mut self, place: &mut Option<Payload>) -> Poll<Result<(), CloseReason>> {
-        if place.is_none() {
-            *place = self.link.mailbox.as_ref().and_then(|m| m.take());
-        }
-        let Some(payload) = place else { return Poll::Pending };
-        while let Some(rest) = payload.text.get(payload.at..) {
-            let packet = rest.split_once(SEPARATOR).map_or(rest, |(packet, _)| packet);
-            payload.at += packet.len() + 1;
-            if self.text(packet)? == Flow::Pause {
-                break;
-            }
-        }
-        if payload.at > payload.text.len()
-            && let Some(payload) = place.take()
-        {
-            // The POST may have gone away meanwhile.
-            let _ = payload.done.send(());
-        }
-        Poll::Ready(Ok(()))
     }
 }

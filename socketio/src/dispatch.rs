@@ -7,14 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::link::Link;
-use crate::packet::{self, Body, PacketError};
+use crate::packet::{self, Awaited, Body, Content, Limits};
+use crate::rooms::Namespace;
 use crate::{
-    Ack, Application, CloseReason, Config, Connect, Event, Fault, Frame, Refusal, Server, Session, Socket, metric,
+    Ack, Answer, Application, CloseReason, Config, Connect, Event, Fault, Frame, Refusal, Server, Session, Socket,
+    metric,
 };
 
 type Running<S> = Pin<Box<dyn Future<Output = Done<S>> + Send>>;
@@ -29,6 +32,29 @@ pub(crate) struct Dispatch<A: Application> {
     bytes: usize,
     running: Option<Running<A::Session>>,
     refusals: usize,
+    /// A packet whose attachments are not all there. Boxed: most clients never send one.
+    incomplete: Option<Box<Incomplete>>,
+    /// Namespaces that the application put the client out of, which the client may not have heard when it spoke.
+    lost: Vec<Arc<Namespace>>,
+}
+
+struct Incomplete {
+    /// None: of a namespace that the client was put out of.
+    packet: Option<Bare>,
+    awaited: Awaited,
+}
+
+/// A packet without its attachments.
+struct Bare {
+    socket: Socket,
+    kind: Kind,
+    args: Result<Vec<Box<RawValue>>, Fault>,
+}
+
+/// What a packet's content is for.
+enum Kind {
+    Event { id: Option<u64>, name: String },
+    Ack { id: u64 },
 }
 
 struct Attached<S> {
@@ -40,7 +66,7 @@ struct Attached<S> {
 enum Work<S> {
     Connect { socket: Socket, auth: Option<Box<RawValue>> },
     Event { session: Arc<S>, event: Event },
-    Left { session: Arc<S> },
+    Left { session: Arc<S>, reason: CloseReason },
 }
 
 enum Done<S> {
@@ -52,7 +78,17 @@ enum Done<S> {
 
 impl<A: Application> Dispatch<A> {
     pub(crate) fn new(server: Arc<Server<A>>, link: Arc<Link>) -> Self {
-        Self { server, link, attached: Vec::new(), queue: VecDeque::new(), bytes: 0, running: None, refusals: 0 }
+        Self {
+            server,
+            link,
+            attached: Vec::new(),
+            queue: VecDeque::new(),
+            bytes: 0,
+            running: None,
+            refusals: 0,
+            incomplete: None,
+            lost: Vec::new(),
+        }
     }
 
     fn config(&self) -> &Config {
@@ -77,32 +113,109 @@ impl<A: Application> Dispatch<A> {
     /// # Errors
     /// Why the transport must be closed.
     pub(crate) fn packet(&mut self, text: &str) -> Result<(), CloseReason> {
-        let packet = packet::decode(text, self.config().max_payload).map_err(|error| {
+        if self.incomplete.is_some() {
+            // Nothing may stand between a packet and its attachments (socket.io-parser, `Decoder.add`).
+            return Err(CloseReason::ParseError);
+        }
+        let config = self.config();
+        let limits = Limits { payload: config.max_payload, attachments: config.max_attachments };
+        let packet = packet::decode(text, limits).map_err(|error| {
             tracing::debug!(%error, "undecodable packet");
-            match error {
-                PacketError::Binary => CloseReason::Unsupported,
-                PacketError::Invalid(_) => CloseReason::ParseError,
-            }
+            CloseReason::ParseError
         })?;
         let at = self.attached.iter().position(|a| a.socket.namespace() == packet.namespace);
         // The reference server closes on these too (socket.io, `Client.ondecoded`): a second CONNECT, and anything for a
         // namespace that the client is not in, or not yet.
         let Some(at) = at else {
-            let Body::Connect { auth } = packet.body else { return Err(CloseReason::ParseError) };
-            return self.connect(packet.namespace, auth);
+            return match packet.body {
+                Body::Connect { auth } => self.connect(packet.namespace, auth),
+                body if self.lost.iter().any(|n| *n.name == *packet.namespace) => {
+                    self.ignore(&body);
+                    Ok(())
+                }
+                _ => Err(CloseReason::ParseError),
+            };
         };
         let Some(session) = self.attached[at].session.clone() else { return Err(CloseReason::ParseError) };
-        match packet.body {
+        let (kind, content) = match packet.body {
             Body::Connect { .. } => return Err(CloseReason::ParseError),
-            Body::Event { id, name, args } => self.event(at, session, text.len(), id, name, args),
-            // At once: a handler may be waiting for it.
-            Body::Ack { id, args } => self.attached[at].socket.answered(id, args),
             Body::Disconnect => {
                 self.attached.swap_remove(at).socket.shut();
-                self.queue.push_back(Work::Left { session });
+                self.queue.push_back(Work::Left { session, reason: CloseReason::ClientDisconnect });
+                return Ok(());
             }
+            Body::Event { id, name, content } => (Kind::Event { id, name }, content),
+            Body::Ack { id, content } => (Kind::Ack { id }, content),
+        };
+        let Content { args, attachments } = content;
+        if attachments == 0 {
+            let answer = args.map(|args| Answer { args, attachments: Vec::new() });
+            self.content(at, session, text.len(), kind, answer);
+            return Ok(());
+        }
+        let awaited = Awaited::new(attachments, text.len(), args.is_ok());
+        let socket = self.attached[at].socket.clone();
+        self.incomplete = Some(Box::new(Incomplete { packet: Some(Bare { socket, kind, args }), awaited }));
+        Ok(())
+    }
+
+    /// It was on its way when the application put the client out; its attachments still are.
+    fn ignore(&mut self, body: &Body) {
+        if let Body::Event { content, .. } | Body::Ack { content, .. } = body
+            && content.attachments > 0
+        {
+            let awaited = Awaited::new(content.attachments, 0, false);
+            self.incomplete = Some(Box::new(Incomplete { packet: None, awaited }));
+        }
+    }
+
+    /// Takes a binary message: an attachment of the packet before it.
+    ///
+    /// # Errors
+    /// Why the transport must be closed.
+    pub(crate) fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
+        let (max_payload, max_frame) = (self.config().max_payload, self.config().max_frame);
+        let incomplete = self.incomplete.as_mut().ok_or(CloseReason::ParseError)?;
+        incomplete.awaited.take(data, max_payload, max_frame)?;
+        if !incomplete.awaited.is_complete() {
+            return Ok(());
+        }
+        let Some(complete) = self.incomplete.take() else { return Ok(()) };
+        let Incomplete { packet: Some(Bare { socket, kind, args }), awaited } = *complete else { return Ok(()) };
+        // Unless it has left the namespace meanwhile.
+        let attached = self.attached.iter().enumerate().find(|(_, a)| a.socket.key() == socket.key());
+        if let Some((at, Attached { session: Some(session), .. })) = attached {
+            let bytes = awaited.bytes();
+            let answer = args.and_then(|args| Ok(Answer { args, attachments: awaited.finish()? }));
+            self.content(at, session.clone(), bytes, kind, answer);
         }
         Ok(())
+    }
+
+    fn content(
+        &mut self,
+        at: usize,
+        session: Arc<A::Session>,
+        bytes: usize,
+        kind: Kind,
+        content: Result<Answer, Fault>,
+    ) {
+        let socket = &self.attached[at].socket;
+        match kind {
+            // At once: a handler may be waiting for it.
+            Kind::Ack { id } => socket.answered(id, content),
+            Kind::Event { id, name } => {
+                let (Answer { args, attachments }, fault) = match content {
+                    Ok(answer) => (answer, None),
+                    Err(fault) => (Answer { args: Vec::new(), attachments: Vec::new() }, Some(fault)),
+                };
+                let ack = id.map(|id| Ack::new(socket.clone(), id));
+                let event = Event { name, args, attachments, bytes, fault, ack };
+                self.bytes += weight(&event);
+                metric::event_in();
+                self.queue.push_back(Work::Event { session, event });
+            }
+        }
     }
 
     fn connect(&mut self, namespace: &str, auth: Option<Box<RawValue>>) -> Result<(), CloseReason> {
@@ -112,7 +225,7 @@ impl<A: Application> Dispatch<A> {
             return self.refused();
         };
         if self.attached.len() >= self.config().max_namespaces {
-            let frame = Frame::text(&packet::refused(&namespace, &Refusal::new("Too many namespaces")));
+            let frame = Frame::text(&packet::refused(&namespace.name, &Refusal::new("Too many namespaces")));
             let _ = self.link.push(frame);
             return self.refused();
         }
@@ -121,6 +234,7 @@ impl<A: Application> Dispatch<A> {
             self.turn_away(&socket);
             return Ok(());
         }
+        self.lost.retain(|n| *n.name != *socket.namespace());
         self.attached.push(Attached { socket: socket.clone(), session: None });
         self.queue.push_back(Work::Connect { socket, auth });
         Ok(())
@@ -141,29 +255,22 @@ impl<A: Application> Dispatch<A> {
         socket.shut();
     }
 
-    fn event(
-        &mut self,
-        at: usize,
-        session: Arc<A::Session>,
-        bytes: usize,
-        id: Option<u64>,
-        name: String,
-        args: Result<Vec<Box<RawValue>>, Fault>,
-    ) {
-        let (args, fault) = match args {
-            Ok(args) => (args, None),
-            Err(fault) => (Vec::new(), Some(fault)),
-        };
-        let ack = id.map(|id| Ack::new(self.attached[at].socket.clone(), id));
-        let event = Event { name, args, bytes, fault, ack };
-        self.bytes += weight(&event);
-        metric::event_in();
-        self.queue.push_back(Work::Event { session, event });
+    /// Takes note of sockets that the application has put out of their namespace.
+    fn put_out(&mut self) {
+        while let Some(at) = self.attached.iter().position(|a| a.socket.is_put_out()) {
+            let Attached { socket, session } = self.attached.swap_remove(at);
+            socket.shut();
+            self.lost.extend(self.server.namespace(socket.namespace()));
+            if let Some(session) = session {
+                self.queue.push_back(Work::Left { session, reason: CloseReason::ServerDisconnect });
+            }
+        }
     }
 
     /// Runs handlers until one has to wait, or all is done (then ready).
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
+            self.put_out();
             if let Some(running) = &mut self.running {
                 let done = ready!(running.as_mut().poll(cx));
                 self.running = None;
@@ -202,8 +309,8 @@ impl<A: Application> Dispatch<A> {
                     Done::Handled
                 });
             }
-            Work::Left { session } => self.run(async move {
-                session.closed(CloseReason::ClientDisconnect).await;
+            Work::Left { session, reason } => self.run(async move {
+                session.closed(reason).await;
                 Done::Handled
             }),
         }
@@ -220,7 +327,7 @@ impl<A: Application> Dispatch<A> {
             Done::Panicked => self.link.close(CloseReason::Internal, false),
             Done::Connected(socket, session) => {
                 let session = Arc::new(session);
-                if let Some(attached) = self.attached.iter_mut().find(|a| a.socket.id() == socket.id()) {
+                if let Some(attached) = self.attached.iter_mut().find(|a| a.socket.key() == socket.key()) {
                     attached.session = Some(session.clone());
                 }
                 socket.open();
@@ -240,17 +347,19 @@ impl<A: Application> Dispatch<A> {
     }
 
     fn detach(&mut self, socket: &Socket) {
-        self.attached.retain(|a| a.socket.id() != socket.id());
+        self.attached.retain(|a| a.socket.key() != socket.key());
     }
 
     /// The server closes the transport by its own will: what was read and not handled is dropped.
     pub(crate) fn drop_events(&mut self) {
+        self.incomplete = None;
         self.queue.retain(|w| matches!(w, Work::Left { .. }));
         self.bytes = 0;
     }
 
     /// The transport is gone: no emit is taken any more, and waiting acks end.
-    pub(crate) fn shut(&self) {
+    pub(crate) fn shut(&mut self) {
+        self.incomplete = None;
         for attached in &self.attached {
             attached.socket.shut();
         }

@@ -38,11 +38,13 @@ impl Heartbeat {
         if std::mem::replace(&mut self.awaited, true) { Beat::Nothing } else { Beat::Ping }
     }
 
-    /// A pong came. One that nobody asked for changes nothing.
-    pub(crate) fn pong(&mut self, now: Instant, interval: Duration) {
-        if self.awaited {
+    /// A pong came. One that nobody asked for (`false`) changes nothing.
+    pub(crate) fn pong(&mut self, now: Instant, interval: Duration) -> bool {
+        let awaited = self.awaited;
+        if awaited {
             *self = Self::new(now, interval);
         }
+        awaited
     }
 }
 

@@ -34,8 +34,6 @@ pub enum CloseReason {
     InvalidText,
     /// A frame or payload beyond [`Config::max_frame`](crate::Config::max_frame).
     TooLarge,
-    /// Binary data, which this version does not take.
-    Unsupported,
     /// Another connection of the same session took its place.
     Superseded,
     /// More CONNECT requests were refused than one connection may make.
@@ -67,7 +65,6 @@ impl CloseReason {
             Self::ProtocolError => 4503,
             Self::InvalidText => 4504,
             Self::TooLarge => 4505,
-            Self::Unsupported => 4506,
             Self::Superseded => 4507,
             Self::TooManyRefusals => 4508,
             Self::Application { code, .. } => code,
@@ -96,7 +93,6 @@ impl CloseReason {
             Self::ProtocolError => "protocol error",
             Self::InvalidText => "invalid text",
             Self::TooLarge => "too large",
-            Self::Unsupported => "unsupported",
             Self::Superseded => "superseded",
             Self::TooManyRefusals => "too many refusals",
             Self::Application { text, .. } => text,
@@ -110,7 +106,6 @@ impl CloseReason {
             Self::TransportClose | Self::ClientDisconnect => 1000,
             Self::Draining => 1001,
             Self::ProtocolError => 1002,
-            Self::Unsupported => 1003,
             Self::InvalidText => 1007,
             Self::TooLarge => 1009,
             Self::Internal => 1011,

@@ -18,6 +18,8 @@ struct Inner {
     /// Sessions by address; kept only where a limit asks for it.
     addresses: HashMap<IpAddr, usize>,
     turned_away: usize,
+    /// Sessions whose transport is gone, while their handlers still work.
+    ending: usize,
 }
 
 /// Bounds on who is let in.
@@ -62,12 +64,19 @@ impl Registry {
         Ok(link)
     }
 
-    /// Gives a link's place free.
+    /// The transport is gone: requests find the session no more. Its place is free with [`end`](Self::end), when its
+    /// handlers are done, so that what they hold is bounded too.
     pub(crate) fn leave(&self, link: &Link) {
         let mut inner = self.0.lock();
-        if inner.links.remove(&link.sid).is_none() {
-            return;
+        if inner.links.remove(&link.sid).is_some() {
+            inner.ending += 1;
         }
+    }
+
+    /// Gives the place free of a link that has left.
+    pub(crate) fn end(&self, link: &Link) {
+        let mut inner = self.0.lock();
+        inner.ending -= 1;
         if link.turned_away {
             inner.turned_away -= 1;
         }
@@ -102,7 +111,7 @@ impl Inner {
         let here = self.addresses.get(&address).copied().unwrap_or(0);
         if bounds.per_address.is_some_and(|max| here >= max) {
             Place::TooMany
-        } else if self.links.len() - self.turned_away < bounds.connections {
+        } else if self.links.len() + self.ending - self.turned_away < bounds.connections {
             Place::Taken
         } else if self.turned_away < bounds.turned_away {
             Place::TurnedAway

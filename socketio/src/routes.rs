@@ -9,16 +9,19 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::connection::{Carrier, Connection};
 use crate::engine::http::{self, Refused};
-use crate::engine::{packet, polling};
+use crate::engine::{packet, polling, upgrade};
 use crate::handshake::Kept;
 use crate::link::Link;
-use crate::ws::{self, Wire};
+use crate::stalling::Stalling;
+use crate::ws;
 use crate::{Application, CloseReason, Frame, Server, Transport};
+
+/// Where Engine.IO clients look if nobody tells them otherwise.
+const ENGINE_PATH: &str = "/engine.io/";
 
 pub(crate) async fn answer<A: Application>(
     server: &Arc<Server<A>>,
@@ -27,8 +30,9 @@ pub(crate) async fn answer<A: Application>(
     mut rest: axum::Router,
 ) -> Response<Body> {
     let path = request.uri().path();
-    let ours = &server.config().path;
-    if path != ours && Some(path) != ours.strip_suffix('/') {
+    let config = server.config();
+    let ours = |own: &str| path == own || Some(path) == own.strip_suffix('/');
+    if !(ours(&config.path) || config.engine.is_some() && ours(ENGINE_PATH)) {
         request.extensions_mut().insert(ConnectInfo(remote));
         // A router is always ready, and its error is `Infallible`.
         return rest.call(request).await.unwrap_or_else(|never| match never {});
@@ -86,16 +90,26 @@ async fn engine<A: Application>(
             version(&query)?;
             Ok(open_polling(server, &request, remote)?)
         }
-        // An upgrade of a polling session: none was offered. It will be taken on here.
         (Transport::WebSocket, Some(sid)) => {
-            server.find(sid).ok_or(Refused::UnknownSid)?;
-            Err(Refused::BadRequest)
+            let link = server.find(sid).ok_or(Refused::UnknownSid)?;
+            if link.transport() == Transport::WebSocket {
+                return Err(Refused::BadRequest);
+            }
+            let (response, upgrade) = accept(server, request)?;
+            tokio::spawn(change(server.clone(), link, upgrade));
+            Ok(response)
         }
         (Transport::WebSocket, None) => {
             if request.method() != Method::GET {
                 return Err(Refused::BadMethod);
             }
-            websocket(server, request, remote, &query)
+            version(&query)?;
+            let kept = kept(server, &request, remote, Transport::WebSocket);
+            let (response, upgrade) = accept(server, request)?;
+            let link = server.enter(kept)?;
+            // Its failure ends this connection alone. Spawned, so that hyper's own state is freed.
+            tokio::spawn(open(server.clone(), link, upgrade));
+            Ok(response)
         }
     }
 }
@@ -114,20 +128,26 @@ async fn session<A: Application>(
     let mailbox = link.mailbox.as_deref().ok_or(Refused::BadRequest)?;
     match *request.method() {
         Method::GET => polling::poll(&link, mailbox, server.config()).await,
+        Method::POST if is_encoded(&request) => Err(Refused::Encoded),
         Method::POST => polling::post(&link, mailbox, server.config(), request.into_body()).await,
         _ => Err(Refused::BadRequest),
     }
 }
 
-fn enter<A: Application>(
+/// A compressed body is not read: what it holds would have to be bounded twice (RFC 9110 §8.4).
+fn is_encoded(request: &Request<Incoming>) -> bool {
+    request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
+}
+
+fn kept<A: Application>(
     server: &Arc<Server<A>>,
     request: &Request<Incoming>,
     remote: SocketAddr,
     transport: Transport,
-) -> Result<Arc<Link>, Refused> {
+) -> Kept {
     let query = request.uri().query().unwrap_or_default();
     let client = server.config().client_address.tell(request.headers(), remote);
-    server.enter(Kept::new(request.headers(), query, remote, client, transport))
+    Kept::new(request.headers(), query, remote, client, transport)
 }
 
 fn open_polling<A: Application>(
@@ -135,49 +155,72 @@ fn open_polling<A: Application>(
     request: &Request<Incoming>,
     remote: SocketAddr,
 ) -> Result<Response<Body>, Refused> {
-    let link = enter(server, request, remote, Transport::Polling)?;
-    let open = packet::open(&link.sid, server.config());
+    let link = server.enter(kept(server, request, remote, Transport::Polling))?;
+    let open = packet::open(&link.sid, server.config(), Transport::Polling);
     tokio::spawn(Connection::new(server.clone(), link, Carrier::Polling(None)));
     Ok(http::text(open))
 }
 
-fn websocket<A: Application>(
+/// A WebSocket that was answered and is about to be.
+struct Upgrade {
+    on: hyper::upgrade::OnUpgrade,
+    deflate: bool,
+}
+
+/// Answers a WebSocket's handshake.
+fn accept<A: Application>(
     server: &Arc<Server<A>>,
     mut request: Request<Incoming>,
-    remote: SocketAddr,
-    query: &Query,
-) -> Result<Response<Body>, Refused> {
-    let accept = ws::handshake::accept(&request).map_err(|refused| match refused {
+) -> Result<(Response<Body>, Upgrade), Refused> {
+    let accepted = ws::handshake::accept(&request, server.config().compression).map_err(|refused| match refused {
         ws::handshake::Refused::Bad => Refused::BadRequest,
         ws::handshake::Refused::Version => Refused::WebSocketVersion,
     })?;
-    version(query)?;
-    let link = enter(server, &request, remote, Transport::WebSocket)?;
-    let upgrade = hyper::upgrade::on(&mut request);
-    // Its failure ends this connection alone. Spawned, so that hyper's own state is freed.
-    tokio::spawn(upgraded(server.clone(), link, upgrade));
+    let upgrade = Upgrade { on: hyper::upgrade::on(&mut request), deflate: accepted.extension.is_some() };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    Ok(response)
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted.key);
+    if let Some(extension) = accepted.extension {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
+    }
+    Ok((response, upgrade))
 }
 
-/// Takes the TCP stream back from hyper and starts the connection on it.
-async fn upgraded<A: Application>(server: Arc<Server<A>>, link: Arc<Link>, upgrade: hyper::upgrade::OnUpgrade) {
-    let parts = upgrade.await.map(|u| u.downcast::<TokioIo<TcpStream>>());
-    let Ok(Ok(parts)) = parts else {
+impl Upgrade {
+    /// Takes the TCP stream back from hyper, with what it had read beyond the request. `None`: it failed.
+    async fn done<A: Application>(self, server: &Server<A>) -> Option<(ws::Incoming, Vec<u8>)> {
+        let parts = self.on.await.ok()?.downcast::<TokioIo<Stalling>>().ok()?;
+        let deflate = self.deflate.then_some(server.config().compress_from);
+        let stream = Arc::new(ws::Stream { tcp: parts.io.into_inner().into_inner(), deflate });
+        Some((ws::Incoming::new(stream), parts.read_buf.to_vec()))
+    }
+}
+
+/// Starts a session on its WebSocket.
+async fn open<A: Application>(server: Arc<Server<A>>, link: Arc<Link>, upgrade: Upgrade) {
+    let Some((incoming, early)) = upgrade.done(&server).await else {
         server.leave(&link, CloseReason::TransportError);
+        server.end(&link);
         return;
     };
     // The queue is empty and takes this; were it not so, the connection would find itself closed.
-    let _ = link.push(Frame::text(&packet::open(&link.sid, server.config())));
-    let mut connection = Connection::new(server, link, Carrier::WebSocket(Wire::new(parts.io.into_inner())));
-    if !parts.read_buf.is_empty() {
-        connection.feed(&parts.read_buf);
+    let _ = link.push(Frame::text(&packet::open(&link.sid, server.config(), Transport::WebSocket)));
+    link.attach(incoming.stream.clone());
+    let mut connection = Connection::new(server, link, Carrier::WebSocket(incoming));
+    if !early.is_empty() {
+        connection.feed(early);
     }
     // In a task of its own: this one's future holds the upgrade too.
     tokio::spawn(connection);
+}
+
+/// Changes a polling session over to a WebSocket.
+async fn change<A: Application>(server: Arc<Server<A>>, link: Arc<Link>, upgrade: Upgrade) {
+    let Some((incoming, mut early)) = upgrade.done(&server).await else { return };
+    if let Err(error) = upgrade::run(&link, incoming, &mut early, server.config()).await {
+        tracing::debug!(%error, "a session was not upgraded");
+    }
 }

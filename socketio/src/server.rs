@@ -1,8 +1,8 @@
 //! The server: its settings, its application and its sessions.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -10,10 +10,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::http::Refused;
+use crate::flusher::Flusher;
 use crate::handshake::{Kept, new_sid};
 use crate::link::Link;
 use crate::registry::{Bounds, Place, Registry};
-use crate::{Application, CloseReason, Config, Transport, accept, engine, metric};
+use crate::rooms::Namespace;
+use crate::{
+    Application, Broadcast, CloseReason, Config, NotAnOperation, Transport, accept, broadcast, engine, metric,
+};
 
 /// A Socket.IO server.
 ///
@@ -23,9 +27,13 @@ pub struct Server<A> {
     config: Config,
     app: A,
     sid_name: String,
-    namespaces: Vec<Arc<str>>,
+    namespaces: Vec<Arc<Namespace>>,
     registry: Registry,
     draining: AtomicBool,
+    /// Each connection belongs to one of them.
+    flushers: Vec<Arc<Flusher>>,
+    next_flusher: AtomicUsize,
+    flushing: Once,
     /// HTTP connections that are no WebSocket (yet).
     pub(crate) http_connections: AtomicUsize,
     /// Tells HTTP connections to finish what they are doing and close.
@@ -35,11 +43,13 @@ pub struct Server<A> {
 impl<A: Application> Server<A> {
     /// Makes a server that serves nothing yet.
     pub fn new(config: Config, app: A) -> Arc<Self> {
+        let config = config.normal();
         let sid_name = config.sid_name();
         if sid_name != config.name {
             tracing::warn!(name = config.name, used = sid_name, "the name holds characters that a sid may not");
         }
-        let namespaces = config.namespaces.iter().map(|n| Arc::from(n.as_str())).collect();
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let namespaces = config.namespaces.iter().map(|n| Namespace::new(n, config.relay.clone())).collect();
         Arc::new(Self {
             config,
             app,
@@ -47,6 +57,9 @@ impl<A: Application> Server<A> {
             namespaces,
             registry: Registry::default(),
             draining: AtomicBool::new(false),
+            flushers: (0..cores).map(|_| Arc::default()).collect(),
+            next_flusher: AtomicUsize::new(0),
+            flushing: Once::new(),
             http_connections: AtomicUsize::new(0),
             http_end: CancellationToken::new(),
         })
@@ -64,6 +77,12 @@ impl<A: Application> Server<A> {
         rest: axum::Router,
         shutdown: CancellationToken,
     ) -> io::Result<()> {
+        // A flusher has no way to fail; it ends with the server.
+        self.flushing.call_once(|| {
+            for flusher in &self.flushers {
+                tokio::spawn(flusher.clone().run());
+            }
+        });
         let result = accept::run(self, listener, rest, shutdown).await;
         self.draining.store(true, Ordering::Release);
         result
@@ -75,17 +94,19 @@ impl<A: Application> Server<A> {
     pub async fn drain(&self, per_second: u32, deadline: Duration) {
         const BATCHES: u32 = 10;
         self.draining.store(true, Ordering::Release);
-        let end = Instant::now() + deadline;
+        let start = Instant::now();
+        let end = start + deadline;
         let mut tick = tokio::time::interval(Duration::from_secs(1) / BATCHES);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for batch in self.registry.all().chunks(per_second.div_ceil(BATCHES).max(1) as usize) {
+        let links = self.registry.all();
+        let mut closed = 0;
+        while closed < links.len() && Instant::now() < end {
             tick.tick().await;
-            if Instant::now() >= end {
-                break;
-            }
-            for link in batch {
+            let due = 1 + (start.elapsed().as_secs_f64() * f64::from(per_second)) as usize;
+            for link in &links[closed..due.clamp(closed, links.len())] {
                 link.close(CloseReason::Draining, false);
             }
+            closed = due.clamp(closed, links.len());
         }
         while self.connections() > 0 && Instant::now() < end {
             tick.tick().await;
@@ -104,6 +125,20 @@ impl<A: Application> Server<A> {
         self.registry.len()
     }
 
+    /// An operation on many sockets of a namespace: say which, then what. There are none in a namespace that does not
+    /// exist.
+    pub fn of(&self, namespace: &str) -> Broadcast {
+        Broadcast::new(self.namespace(namespace))
+    }
+
+    /// Does here what a peer's [`Broadcast`] did there, as its [`Relay`](crate::Relay) brought it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn receive(&self, operation: &[u8]) -> Result<(), NotAnOperation> {
+        broadcast::receive(self, operation)
+    }
+
     /// The application.
     pub fn app(&self) -> &A {
         &self.app
@@ -113,8 +148,8 @@ impl<A: Application> Server<A> {
         &self.config
     }
 
-    pub(crate) fn namespace(&self, name: &str) -> Option<Arc<str>> {
-        self.namespaces.iter().find(|n| &***n == name).cloned()
+    pub(crate) fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+        self.namespaces.iter().find(|n| &*n.name == name).cloned()
     }
 
     /// Lets a client in, if there is a place.
@@ -130,7 +165,10 @@ impl<A: Application> Server<A> {
         let address = handshake.client;
         let link = self.registry.enter(&bounds, address, |turned_away| {
             let mailbox = (handshake.transport == Transport::Polling).then(Box::<engine::Mailbox>::default);
-            Link::new(new_sid(&self.sid_name), handshake, self.config.queue_bytes, mailbox, turned_away)
+            let sid = new_sid(&self.sid_name);
+            let flusher =
+                self.flushers[self.next_flusher.fetch_add(1, Ordering::Relaxed) % self.flushers.len()].clone();
+            Link::new(sid, handshake, self.config.queue_bytes, mailbox, turned_away, flusher)
         });
         let link = link.map_err(|place| if place == Place::TooMany { Refused::TooMany } else { Refused::Full })?;
         metric::connections(self.connections());
@@ -143,11 +181,24 @@ impl<A: Application> Server<A> {
         metric::closed(reason);
     }
 
+    /// The handlers of a session that has left are done.
+    pub(crate) fn end(&self, link: &Link) {
+        self.registry.end(link);
+    }
+
     pub(crate) fn find(&self, sid: &str) -> Option<Arc<Link>> {
         self.registry.find(sid)
     }
 
     pub(crate) fn sample(&self) {
         metric::queue_bytes(self.registry.queued_bytes());
+    }
+}
+
+impl<A> Drop for Server<A> {
+    fn drop(&mut self) {
+        for flusher in &self.flushers {
+            flusher.stop();
+        }
     }
 }

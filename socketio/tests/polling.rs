@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use parlor_socketio::{CloseReason, Origins};
+use parlor_socketio::{CloseReason, Config, Origins};
 use serde_json::json;
 use support::{Http, Poller, calm, start};
 
@@ -126,7 +126,39 @@ async fn payloads_are_bounded() {
     let mut client = Poller::connect(running.address).await;
     client.post("bAQID").await;
     client.get().await;
-    assert_eq!(running.closed().await, CloseReason::Unsupported);
+    // An attachment that no packet announced.
+    assert_eq!(running.closed().await, CloseReason::ParseError);
+}
+
+#[tokio::test]
+async fn a_post_that_waits_for_handlers_is_answered_when_the_session_ends() {
+    let running = start(calm()).await;
+    let mut client = Poller::connect(running.address).await;
+    let slow = ["42[\"sleep\",1500]"; 80].join("\x1e");
+    let mut waiting = Http::new(running.address).await;
+    waiting.send("POST", &client.target, "", &slow).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    for socket in running.server.app().sockets.lock().iter() {
+        socket.close(CloseReason::Superseded);
+    }
+    client.get().await;
+    assert_eq!(waiting.response().await.status, 400);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answers_is_cut_off() {
+    let running = start(Config { send_buffer: 4096, ..calm() }).await;
+    let mut stream = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    let request = b"GET /socket.io/?EIO=9&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    // Until the server takes no more, or has cut it off.
+    let cut = async {
+        loop {
+            if tokio::io::AsyncWriteExt::write_all(&mut stream, &request).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), cut).await.expect("cut off in time");
 }
 
 #[tokio::test]
@@ -158,10 +190,7 @@ async fn bad_requests_are_told_as_the_reference_server_tells_them() {
     assert_eq!(http.ask("GET", "/other", "", "").await.body, "other");
     assert_eq!(http.ask("GET", "/nowhere", "", "").await.status, 404);
     let client = Poller::connect(running.address).await;
-    let sid = client.target.split_once("sid=").unwrap().1;
-    let upgrade =
-        support::WsClient::request(running.address, &format!("EIO=4&transport=websocket&sid={sid}"), "").await;
-    assert_eq!(upgrade.err().unwrap().0, 400);
+    assert_eq!(http.ask("POST", &client.target, "Content-Encoding: gzip\r\n", "x").await.status, 415);
     assert_eq!(http.ask("PUT", &client.target, "", "").await.status, 400);
 }
 
@@ -177,6 +206,7 @@ async fn pages_of_other_origins_are_refused_and_listed_ones_may_read() {
         let refused = support::WsClient::handshake_with(running.address, &format!("Origin: {bad}\r\n")).await;
         assert_eq!(refused.err().unwrap().0, 403);
     }
+    assert_eq!(http.ask("GET", target, "Cookie: a=b\r\n", "").await.status, 403, "cookies without an origin");
     let good = "Origin: https://chat.example\r\n";
     let response = http.ask("GET", target, good, "").await;
     assert_eq!(response.status, 200);

@@ -237,3 +237,10 @@ test("a frame over 256 KiB closes the connection with 1009, on WebSocket and on 
   if (last.status === 200) assert.equal(await last.text(), "1", "nothing but the close packet");
   assert.equal((await fetch(`${base}&sid=${sid}`)).status, 400, "the session is gone");
 });
+
+test("binary data is refused by ack, and the socket lives", async (t) => {
+  const socket = await connect(t, newUser("Ann"));
+  const roomId = await newChannel(socket);
+  assertRefused(await ask(socket, "message.send", { roomId, content: Buffer.from("x") }), "bad_request", "a buffer");
+  await send(socket, roomId, "text");
+});

@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { connect, newChannel, newUser, send } from "../lib/clients.mjs";
+import { metrics } from "../lib/metrics.mjs";
 import { NGINX, PARLOR, bareEnvironment, gatewayUrl, persisterUrl, workerUrl } from "../lib/place.mjs";
 import { gentoken, solo } from "../lib/process.mjs";
 import { until } from "../lib/wait.mjs";
@@ -33,15 +34,6 @@ test("/health/chat says what the document's does", async (t) => {
     assert.ok(!Number.isNaN(Date.parse(timestamp)));
   }
 });
-
-async function metrics(url) {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  /** The sum over a metric's labels; undefined if there is none. */
-  return (name, label = "") => {
-    const lines = text.split("\n").filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)) && line.includes(label));
-    return lines.length ? lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0) : undefined;
-  };
-}
 
 test("metrics count connections, events, latencies and lag", async (t) => {
   const gateway = gatewayUrl("gateway-1");

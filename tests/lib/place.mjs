@@ -15,6 +15,11 @@ export const CLUSTER_DIR = told("E2E_CLUSTER_DIR");
 const shift = Number(told("E2E_CLUSTER_PORTS"));
 /** The binary under test. */
 export const PARLOR = process.env.PARLOR_BIN || `${ROOT}/target/fast/parlor`;
+/** Python with what tests/clients/python needs, and the client of tests/clients/rust: made by `tests/run`. */
+export const PYTHON_CLIENT = `${ROOT}/.tools/clients/python/bin/python`;
+export const RUST_CLIENT = `${ROOT}/.tools/clients/rust/debug/scenario-client`;
+/** `socketio/examples/echo.rs`, the transport by itself. */
+export const ECHO = process.env.ECHO_BIN || `${ROOT}/target/fast/examples/echo`;
 
 export const GATEWAYS = ["gateway-1", "gateway-2", "gateway-3"];
 /** Where users come in. */

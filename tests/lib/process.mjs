@@ -54,6 +54,10 @@ export async function extraGateway(t, name, ...settings) {
   return serve(t, [...args, ...sets], bareEnvironment(given), port);
 }
 
+const pids = new Map();
+/** The process of a test's own that serves there. */
+export const pidAt = (url) => pids.get(url);
+
 async function serve(t, args, env, port) {
   const child = spawn(PARLOR, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
@@ -68,6 +72,7 @@ async function serve(t, args, env, port) {
     clearTimeout(slow);
   });
   const url = `http://127.0.0.1:${port}`;
+  pids.set(url, child.pid);
   const serves = async () => {
     if (child.exitCode !== null) return "ended";
     return (await fetch(`${url}/health/ready`)).ok && "ready";
@@ -78,7 +83,7 @@ async function serve(t, args, env, port) {
 }
 
 /** A port below those that Linux hands to clients, so that none of ours is in its way. */
-async function freePort() {
+export async function freePort() {
   for (let tries = 0; tries < 200; tries++) {
     const port = FREE_PORTS + ((process.pid + Math.floor(Math.random() * 997)) % 997);
     const free = await new Promise((resolve) => {

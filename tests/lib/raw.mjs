@@ -33,7 +33,11 @@ export class RawClient {
     if (text === "2") return this.ws.send("3");
     // The gateway's name heads the sid.
     if (text[0] === "0") this.gateway = JSON.parse(text.slice(1)).sid.split(".")[0];
-    if (text.startsWith("40")) return connected();
+    if (text.startsWith("40")) {
+      // The session's private id, for whoever comes back to it.
+      this.pid = JSON.parse(text.slice(2)).pid;
+      return connected();
+    }
     if (text.startsWith("44")) return refused(new Error(text));
     if (text.startsWith("42")) this.events.push(JSON.parse(text.slice(2)));
     const ack = /^43(\d+)(\[.*)$/s.exec(text);

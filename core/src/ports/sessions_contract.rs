@@ -17,6 +17,8 @@ macro_rules! sessions_contract {
             what_was_saved_is_loaded_until_it_is_saved_anew
             a_session_expires_as_a_whole
             a_touched_session_lives_on
+            a_loaded_session_lives_on_and_names_its_other_snapshots
+            forgotten_snapshots_are_gone_and_the_others_stay
             an_ended_session_is_forgotten_with_all_its_snapshots
         );
     };
@@ -44,7 +46,11 @@ async fn save(sessions: &dyn Sessions, session: &str, key: &str, snapshot: &'sta
 }
 
 async fn load(sessions: &dyn Sessions, session: &str, key: &str) -> Option<Bytes> {
-    sessions.load(session, key).await.expect("loaded")
+    sessions.load(session, key, HOUR).await.expect("loaded").map(|loaded| loaded.snapshot)
+}
+
+async fn touch(sessions: &dyn Sessions, session: &str, ttl: Duration) -> bool {
+    sessions.touch(&[session], ttl).await.expect("touched") == [true]
 }
 
 #[allow(missing_docs, reason = "their names are what they promise")]
@@ -72,18 +78,54 @@ mod promises {
         tokio::time::sleep(SHORT * 3 / 2).await;
         assert_eq!(load(&*sessions, "s1", "a").await, None);
         assert_eq!(load(&*sessions, "s1", "b").await, None);
-        assert!(!sessions.touch("s1", HOUR).await.expect("touched"));
+        assert!(!touch(&*sessions, "s1", HOUR).await);
         save(&*sessions, "s1", "b", b"anew", HOUR).await;
         assert_eq!(load(&*sessions, "s1", "a").await, None, "what expired does not come back");
     }
 
     pub async fn a_touched_session_lives_on<S: Subject>(subject: &S) {
         let sessions = subject.client();
-        save(&*sessions, "s1", "a", b"kept", SHORT).await;
-        assert!(sessions.touch("s1", HOUR).await.expect("touched"));
-        assert!(!sessions.touch("unknown", HOUR).await.expect("touched"));
+        for session in ["s1", "s2"] {
+            save(&*sessions, session, "a", b"kept", SHORT).await;
+        }
+        let there = sessions.touch(&["s1", "unknown", "s2"], HOUR).await.expect("touched");
+        assert_eq!(there, [true, false, true], "in the order given");
+        assert_eq!(sessions.touch(&[], HOUR).await.expect("touched"), []);
+        tokio::time::sleep(SHORT * 3 / 2).await;
+        for session in ["s1", "s2"] {
+            assert_eq!(load(&*sessions, session, "a").await.as_deref(), Some(&b"kept"[..]));
+        }
+    }
+
+    pub async fn a_loaded_session_lives_on_and_names_its_other_snapshots<S: Subject>(subject: &S) {
+        let sessions = subject.client();
+        for key in ["a", "b", "c"] {
+            save(&*sessions, "s1", key, b"kept", SHORT).await;
+        }
+        assert_eq!(sessions.load("s1", "unknown", HOUR).await.expect("loaded"), None);
+        let mut loaded = sessions.load("s1", "b", HOUR).await.expect("loaded").expect("there");
+        loaded.others.sort();
+        assert_eq!(loaded.others, ["a", "c"]);
+        save(&*sessions, "s2", "a", b"short", SHORT).await;
+        assert_eq!(sessions.load("s2", "unknown", HOUR).await.expect("loaded"), None);
         tokio::time::sleep(SHORT * 3 / 2).await;
         assert_eq!(load(&*sessions, "s1", "a").await.as_deref(), Some(&b"kept"[..]));
+        assert_eq!(load(&*sessions, "s2", "a").await, None, "asked for in vain, it has the time that it had");
+    }
+
+    pub async fn forgotten_snapshots_are_gone_and_the_others_stay<S: Subject>(subject: &S) {
+        let sessions = subject.client();
+        for key in ["a", "b", "c"] {
+            save(&*sessions, "s1", key, b"one", HOUR).await;
+        }
+        sessions.forget("s1", &["a".into(), "c".into(), "unknown".into()]).await.expect("forgotten");
+        sessions.forget("s1", &[]).await.expect("forgotten");
+        sessions.forget("unknown", &["a".into()]).await.expect("forgotten");
+        assert_eq!((load(&*sessions, "s1", "a").await, load(&*sessions, "s1", "c").await), (None, None));
+        assert_eq!(load(&*sessions, "s1", "b").await.as_deref(), Some(&b"one"[..]));
+        sessions.forget("s1", &["b".into()]).await.expect("forgotten");
+        assert!(!touch(&*sessions, "s1", HOUR).await, "with the last of them it is gone");
+        assert!(!touch(&*sessions, "unknown", HOUR).await, "nothing comes to be by being forgotten");
     }
 
     pub async fn an_ended_session_is_forgotten_with_all_its_snapshots<S: Subject>(subject: &S) {

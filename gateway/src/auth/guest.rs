@@ -2,8 +2,8 @@
 //!
 //! A private id is `<lineage>.<random>`. The lineage is inherited from any id that the client presents on CONNECT, so
 //! that a resend after a reconnect, and a guest's identity, survive the connection; a page that was loaded anew
-//! presents none. The whole id is new each time: presenting it back unchanged would tell a stock client that its
-//! session was recovered.
+//! presents none. The whole id is new each time but for a session that is gone on with: presenting it back unchanged
+//! tells a stock client that its session was recovered.
 
 use std::sync::Arc;
 
@@ -15,16 +15,22 @@ use sha2::Digest;
 
 use super::Identity;
 
-const LINEAGE_CHARS: usize = 22;
+const RANDOM_CHARS: usize = 22;
 const NAME_CHARS: usize = 64;
 
 /// The lineage of a presented private id, or a new one.
 pub(crate) fn lineage(presented: Option<&str>) -> Box<str> {
-    let inherited = presented.and_then(|id| id.split('.').next()).filter(|lineage| {
-        lineage.len() == LINEAGE_CHARS
-            && lineage.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    });
+    let inherited = presented.and_then(|id| id.split('.').next()).filter(|lineage| is_random(lineage));
     inherited.map_or_else(|| random().into(), Box::from)
+}
+
+/// Whether a presented text has the form of a private id.
+pub(crate) fn is_private_id(presented: &str) -> bool {
+    presented.split_once('.').is_some_and(|(lineage, rest)| is_random(lineage) && is_random(rest))
+}
+
+fn is_random(part: &str) -> bool {
+    part.len() == RANDOM_CHARS && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// A new private id of a lineage.
@@ -58,6 +64,7 @@ mod tests {
         let id = private_id(&first);
         assert_eq!(lineage(Some(&id)), first);
         assert_ne!(private_id(&first), id);
+        assert!(is_private_id(&id) && !is_private_id(&first) && !is_private_id(&format!("{id}.x")));
         assert_ne!(lineage(Some("forged")), "forged".into());
         assert_ne!(lineage(None), first);
     }

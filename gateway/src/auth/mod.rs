@@ -5,6 +5,6 @@ mod guest;
 mod token;
 
 pub(crate) use expiry::expire;
-pub(crate) use guest::{guest, lineage, private_id};
+pub(crate) use guest::{guest, is_private_id, lineage, private_id};
 pub(crate) use token::Identity;
 pub use token::{Claims, Invalid, Tokens, mint};

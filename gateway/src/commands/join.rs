@@ -135,11 +135,18 @@ pub(super) fn new_room(id: RoomId, kind: RoomKind, creator: &Actor, name: Option
 
 /// Takes a lease on a channel, and tells it who came. Returns the live count and who is there, as far as it is known.
 async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> (Option<u32>, Vec<Actor>) {
+    let Some(live) = rejoin_channel(shared, user, room).await else { return (None, Vec::new()) };
+    let here = shared.ports.presence.live(room, NAMED).await.map(|(_, here)| here).unwrap_or_default();
+    (Some(live), here)
+}
+
+/// Takes a lease on a channel, and tells it who came if they were not there. Returns the live count.
+pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Option<u32> {
     let live = match shared.ports.presence.enter(room, user, &shared.config.name).await {
         Ok(live) => live,
         Err(error) => {
             tracing::debug!(%error, "a channel lease could not be taken");
-            return (None, Vec::new());
+            return None;
         }
     };
     if live.changed {
@@ -150,8 +157,7 @@ async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> (Op
             tell(shared, room, &Ephemeral::Presence { user, status: Status::Online, at }).await;
         }
     }
-    let here = shared.ports.presence.live(room, NAMED).await.map(|(_, here)| here).unwrap_or_default();
-    (Some(live.count), here)
+    Some(live.count)
 }
 
 /// Ends the lease on a channel when a user's last socket here has left it, and tells the channel who went. Rooms that

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use parlor_core::command::Command;
 
-pub(crate) use join::exit_channel;
+pub(crate) use join::{exit_channel, rejoin_channel};
 pub(crate) use reply::Reply;
 pub(crate) use typing::{Typing, end as end_typing};
 

@@ -5,6 +5,7 @@ use parlor_core::event::{Delivery, Kind};
 use parlor_core::ids::{Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
+use parlor_core::ports::log::Record;
 
 use super::chain::Gap;
 use crate::Ports;
@@ -13,6 +14,8 @@ use crate::Ports;
 const PAGE: usize = 500;
 /// Encoded bytes of one read from the log (DESIGN §3).
 pub(crate) const LOG_BYTES: usize = 32 * 1024 * 1024;
+/// Records of a partition that are looked through, page by page, for one room's.
+const LOG_RECORDS: i64 = 200_000;
 
 /// A range that could not be read whole.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,44 @@ pub(crate) async fn read(ports: &Ports, room: &RoomId, gap: Gap) -> Result<Vec<D
     Ok(events)
 }
 
+/// Bytes that one page takes from the log.
+const LOG_PAGE: usize = 4 * 1024 * 1024;
+
+/// The beginning of what happened in `room` within `gap`, in order, and how far it is complete: `gap.through` unless
+/// there is more than about `limit`, and always behind `gap.after`.
+pub(crate) async fn page(ports: &Ports, room: &RoomId, gap: Gap, limit: usize) -> Result<(Vec<Delivery>, Seq), Unread> {
+    if let Some(whole) = from_cache(ports, room, gap).await {
+        metrics::counter!("parlor_gap_repairs_total", "source" => "cache").increment(1);
+        return Ok((whole, gap.through));
+    }
+    let (partition, generation) = (ports.log.partition_of(room), ports.log.generation());
+    match ports.store.changes(room, partition, gap.after, gap.through, limit).await {
+        Ok(page) => {
+            let full = page.rows.len() >= limit;
+            let last = page.rows.last().map_or(gap.after, |last| last.seq);
+            let seen = Seq::new(generation, page.applied).min(gap.through).max(last);
+            let through = if full { last } else { seen };
+            if through > gap.after {
+                metrics::counter!("parlor_gap_repairs_total", "source" => "store").increment(1);
+                return Ok((page.rows, through));
+            }
+        }
+        Err(error) => tracing::debug!(%error, "a gap cannot be read from the store"),
+    }
+    metrics::counter!("parlor_gap_repairs_total", "source" => "log").increment(1);
+    let after = if gap.after < Seq::new(generation, Offset(0)) { Offset::NONE } else { gap.after.offset() };
+    let end = gap.through.offset();
+    if end.0.saturating_sub(after.0) > LOG_RECORDS {
+        return Err(Unread::TooLong);
+    }
+    let range = ports.log.read_range(partition, after, end, LOG_PAGE).await?;
+    let through = Seq::new(generation, range.complete_through).min(gap.through);
+    if through <= gap.after {
+        return Err(Unread::TooLong);
+    }
+    Ok((of_room(range.records, room).collect(), through))
+}
+
 /// The cache's part, if its prev chain spans the whole gap.
 pub(crate) async fn from_cache(ports: &Ports, room: &RoomId, gap: Gap) -> Option<Vec<Delivery>> {
     let cached = ports.fanout.recent(room, gap.after, gap.through, PAGE).await.ok()?;
@@ -49,10 +90,12 @@ pub(crate) async fn from_cache(ports: &Ports, room: &RoomId, gap: Gap) -> Option
 }
 
 /// Whether deliveries in order leave nothing out of a gap whose `through` is an event's own seq.
-fn spans(cached: &[Delivery], gap: Gap) -> bool {
+pub(super) fn spans(cached: &[Delivery], gap: Gap) -> bool {
     let mut at = gap.after;
     for delivery in cached {
-        if delivery.prev.is_none_or(|prev| prev > at) {
+        // Nothing comes before a room's making.
+        let first = matches!(delivery.event.kind, Kind::RoomCreated { .. });
+        if !first && delivery.prev.is_none_or(|prev| prev > at) {
             return false;
         }
         at = delivery.seq;
@@ -91,13 +134,14 @@ async fn from_log(ports: &Ports, room: &RoomId, partition: Partition, gap: Gap) 
     if range.complete_through < gap.through.offset() {
         return Err(Unread::TooLong);
     }
-    let own = range.records.iter().filter_map(|record| match &record.event {
-        Ok(event) if event.room == *room => {
-            Some(Delivery { prev: None, seq: record.seq, time: record.time, event: event.clone() })
-        }
+    Ok(of_room(range.records, room).collect())
+}
+
+fn of_room(records: Vec<Record>, room: &RoomId) -> impl Iterator<Item = Delivery> {
+    records.into_iter().filter_map(move |record| match record.event {
+        Ok(event) if event.room == *room => Some(Delivery { prev: None, seq: record.seq, time: record.time, event }),
         _ => None,
-    });
-    Ok(own.collect())
+    })
 }
 
 /// What the store does not have yet.

@@ -63,6 +63,9 @@ async fn compare_some(shared: &Arc<Shared>, partition: Partition, rooms: &[RoomI
     let generation = shared.ports.log.generation();
     let from = Seq::new(generation, heads.from);
     let renewed = shared.hub.began.lock().insert(partition.0, heads.from).is_some_and(|before| before != heads.from);
+    if renewed {
+        shared.due.doubt();
+    }
     for (room, head) in rooms.iter().zip(&heads.heads) {
         // A memory that began anew says nothing of what lies before: that is read from elsewhere.
         let known = if renewed { Some(head.unwrap_or(from).max(from)) } else { *head };

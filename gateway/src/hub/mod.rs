@@ -1,9 +1,14 @@
 //! The hub: every room that has a client on this gateway, subscribed once, delivered in order, without holes.
 
+mod catch_up;
 mod chain;
+mod enter;
 mod gaps;
 mod heads;
+mod missed;
+mod places;
 mod recent;
+mod ring;
 mod room;
 
 use std::collections::HashMap;
@@ -12,24 +17,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use parlor_core::error::{ChatError, Code};
+use parlor_core::error::ChatError;
 use parlor_core::event::{Delivery, Ephemeral, Kind};
-use parlor_core::ids::{Offset, Partition, RoomId, Seq};
-use parlor_core::ports::Unavailable;
+use parlor_core::ids::{Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::fanout::Signal;
 use parlor_core::time::Timestamp;
 use parlor_socketio::CloseReason;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use gaps::{Unread, shows_in_history, tail};
+pub(crate) use catch_up::{Behind, Caught, catch_up, up_to_leaving};
+pub(crate) use chain::Gap;
+pub(crate) use enter::{ALWAYS, From, adds, enter, live_through, opened};
+pub(crate) use gaps::{Unread, page, shows_in_history, tail};
+pub(crate) use missed::{Missed, missed};
 pub(crate) use recent::{Place, Recent};
 pub(crate) use room::Frames;
 
 use crate::client::Client;
-use crate::vocabularies::told_by_inbox;
-use crate::{Ports, Shared};
-use chain::{Gap, Verdict};
+use crate::{Ports, Shared, resume};
+use chain::Verdict;
 use room::Room;
 
 const SHARDS: usize = 64;
@@ -41,22 +48,6 @@ const LINGER: Duration = Duration::from_secs(10);
 const STORED_AGAIN: Duration = Duration::from_millis(500);
 /// Signals handled before the task yields.
 const BATCH: usize = 256;
-
-/// Reads of what was said since a user was added, before what is delivered meanwhile is left to history.
-const ENTER_TRIES: u32 = 10;
-
-/// The membership version of rooms that have none to compare: channels and inboxes.
-pub(crate) const ALWAYS: u64 = u64::MAX;
-
-/// Where a client enters a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    /// From now on.
-    Now,
-    /// From the event that made this user a member, as far as the cache still has it: they were told by their inbox,
-    /// and what was said meanwhile is theirs too.
-    Added,
-}
 
 pub(crate) struct Hub {
     ports: Ports,
@@ -70,6 +61,10 @@ pub(crate) struct Hub {
     began: Mutex<HashMap<u32, Offset>>,
     /// How far the store had applied each partition, and when that was asked.
     stored: Mutex<HashMap<u32, (Offset, Instant)>>,
+    /// Where rooms end, asked for by many at once.
+    places: places::Places,
+    /// What the rings of all rooms hold.
+    budget: ring::Budget,
     /// Asks for a comparison of heads now.
     compare: tokio::sync::Notify,
 }
@@ -92,6 +87,8 @@ impl Hub {
             appended: Mutex::default(),
             began: Mutex::default(),
             stored: Mutex::default(),
+            places: places::Places::new(),
+            budget: ring::Budget::default(),
             compare: tokio::sync::Notify::new(),
         }
     }
@@ -128,8 +125,15 @@ impl Hub {
     /// Takes a client out of a room.
     pub(crate) fn leave(&self, client: &Arc<Client>, room: &RoomId) {
         client.left(room);
+        self.release(client, room);
+    }
+
+    /// Delivers nothing of a room to a client any more, unless it has entered it again meanwhile.
+    fn release(&self, client: &Arc<Client>, room: &RoomId) {
         let mut rooms = self.shard(room).rooms.lock();
-        if let Some(entry) = rooms.get_mut(room) {
+        if let Some(entry) = rooms.get_mut(room)
+            && !client.is_in(room)
+        {
             entry.clients.retain(|other| !Arc::ptr_eq(other, client));
             if entry.clients.is_empty() {
                 entry.idle_since = Some(Instant::now());
@@ -137,107 +141,16 @@ impl Hub {
         }
     }
 
+    /// What the marks of a room call it; 0 while it is not open.
+    fn stream(&self, room: &RoomId) -> u64 {
+        self.shard(room).rooms.lock().get(room).map_or(0, |entry| entry.stream)
+    }
+
     /// Whether another socket of the same user is in the room here.
-    pub(crate) fn has_user(&self, room: &RoomId, user: &parlor_core::ids::UserId) -> bool {
+    pub(crate) fn has_user(&self, room: &RoomId, user: &UserId) -> bool {
         let rooms = self.shard(room).rooms.lock();
         rooms.get(room).is_some_and(|entry| entry.clients.iter().any(|client| client.is(user)))
     }
-}
-
-/// Puts a client into a room: from when this returns, it gets everything that happens there. `version` is the room's
-/// membership version by which the client belongs there ([`ALWAYS`] where membership has none): a removal that its
-/// inbox told at or above it wins, whichever comes first.
-///
-/// # Errors
-/// `busy` when neither bus nor log can be asked where the room is; `ROOM_FULL`.
-pub(crate) async fn enter(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    room: &RoomId,
-    from: From,
-    version: u64,
-) -> Result<(), ChatError> {
-    let shard = shared.hub.shard(room);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let (opened, seen) = {
-            let mut rooms = shard.rooms.lock();
-            let entry = rooms.entry(room.clone()).or_insert_with(Room::new);
-            (entry.opened.clone(), entry.delivered)
-        };
-        opened.get_or_try_init(|| open(shared, room)).await.map_err(|error| {
-            tracing::warn!(%error, "a room cannot be opened");
-            ChatError::busy("live delivery cannot be set up right now")
-        })?;
-        let missed = match from {
-            From::Now => Vec::new(),
-            From::Added => since_added(shared, client, room).await,
-        };
-        let mut rooms = shard.rooms.lock();
-        // The room was closed meanwhile, or more was delivered than what was read: once more.
-        let Some(entry) = rooms.get_mut(room).filter(|entry| entry.opened.initialized()) else { continue };
-        if from == From::Added && entry.delivered != seen && tries < ENTER_TRIES {
-            continue;
-        }
-        if entry.clients.len() >= shared.config.rooms.connections_per_room {
-            return Err(ChatError::new(Code::RoomFull, "too many are connected to this room here"));
-        }
-        if client.entered(room, version) {
-            let last = entry.chain.last();
-            let news = missed.iter().filter(|delivery| delivery.seq <= last);
-            for delivery in news.filter(|delivery| told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user))) {
-                client.deliver(delivery, &mut Frames::default());
-            }
-            entry.clients.push(client.clone());
-            entry.idle_since = None;
-        }
-        return Ok(());
-    }
-}
-
-/// Subscribes a room's channel, and finds the place from which on everything is delivered.
-async fn open(shared: &Arc<Shared>, room: &RoomId) -> Result<(), Unavailable> {
-    let ports = &shared.ports;
-    let shard = shared.hub.shard(room);
-    let _crossing = shard.channels.lock().await;
-    // With the bus away the wish is remembered there; what is missed until then is found by comparing heads.
-    let live = ports.fanout.subscribe(room).await;
-    let partition = ports.log.partition_of(room);
-    let place = match live {
-        Ok(()) => ports.fanout.heads(partition, std::slice::from_ref(room)).await.ok().and_then(|heads| heads.position),
-        Err(_) => None,
-    };
-    let offset = match place {
-        // A bus that has forgotten replays what is long in history: that is nothing new to who comes in now.
-        Some(position) => position.offset.max(shared.hub.applied(partition).await),
-        None => Offset(ports.log.ends(partition).await?.next.0 - 1),
-    };
-    let gap = {
-        let mut rooms = shard.rooms.lock();
-        let Some(entry) = rooms.get_mut(room) else { return Ok(()) };
-        let (ready, gap) = entry.chain.open(Seq::new(ports.log.generation(), offset));
-        for delivery in &ready {
-            deliver(shared, entry, delivery);
-        }
-        gap
-    };
-    if let Some(gap) = gap {
-        repair(shared, room.clone(), gap);
-    }
-    Ok(())
-}
-
-/// What the cache has of a room since `client`'s user was made a member.
-async fn since_added(shared: &Shared, client: &Arc<Client>, room: &RoomId) -> Vec<Delivery> {
-    let cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, 100).await.unwrap_or_default();
-    let Some(user) = client.user() else { return Vec::new() };
-    let added = cached.iter().rposition(|delivery| match &delivery.event.kind {
-        Kind::RoomCreated { .. } => true,
-        Kind::MemberJoined { member, .. } => member.user.id == user.id,
-        _ => false,
-    });
-    added.map(|at| cached[at..].to_vec()).unwrap_or_default()
 }
 
 /// Runs the hub: signals from the bus, heads, empty rooms. Ends with `stop`. A failure of one signal is logged; the
@@ -246,6 +159,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut signals = shared.ports.fanout.listen();
     let mut batch = Vec::with_capacity(BATCH);
     let heads = tokio::spawn(heads::run(shared.clone(), stop.clone()));
+    let places = tokio::spawn(places::run(shared.clone(), stop.clone()));
     let sweep = tokio::spawn(sweep(shared.clone(), stop.clone()));
     loop {
         let received = tokio::select! {
@@ -261,15 +175,19 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         for signal in batch.drain(..) {
             match signal {
                 Signal::Delivery(delivery) => offer(&shared, delivery),
+                Signal::Ephemeral(room, Ephemeral::Superseded { socket, by }) => {
+                    resume::superseded(&shared, &room, &socket, &by);
+                }
                 Signal::Ephemeral(room, news) => tell(&shared, &room, &news),
                 Signal::Gap => {
                     metrics::counter!("parlor_bus_gaps_seen_total").increment(1);
+                    shared.due.doubt();
                     shared.hub.compare.notify_one();
                 }
             }
         }
     }
-    for task in [heads, sweep] {
+    for task in [heads, places, sweep] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a hub task ended badly");
         }
@@ -308,8 +226,9 @@ fn offer(shared: &Arc<Shared>, delivery: Delivery) {
 
 /// Delivers to the room's clients, and does what the event means for this gateway. Called under the room's lock.
 fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
+    expect(&room.clients, delivery);
     room.deliver(delivery);
-    room.delivered += 1;
+    room.ring.push(Instant::now(), delivery);
     let age = Timestamp::now().0.saturating_sub(delivery.time.0).max(0);
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a latency")]
     metrics::histogram!("parlor_send_to_device_seconds", "stage" => "bus").record(age as f64 / 1000.0);
@@ -328,9 +247,29 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
                 room.idle_since = Some(Instant::now());
             }
         }
+        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } => heed_inbox(shared, &room.clients, delivery),
+        Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
+        Kind::MessageEdited { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
+    }
+}
+
+/// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room
+/// that its place leaves out.
+fn expect(clients: &[Arc<Client>], delivery: &Delivery) {
+    if let Kind::RoomAdded { room } = &delivery.event.kind {
+        for client in clients {
+            client.track.expect(&room.id);
+        }
+    }
+}
+
+/// Does what an inbox says to the sockets of its owner. Called under the inbox's lock.
+fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery) {
+    match &delivery.event.kind {
         Kind::RoomAdded { room: added } => {
-            for client in room.clients.clone() {
-                let (shared, added, version) = (shared.clone(), added.id.clone(), added.version);
+            for client in clients {
+                let (shared, client) = (shared.clone(), client.clone());
+                let (added, version) = (added.id.clone(), added.version);
                 tokio::spawn(async move {
                     if let Err(error) = enter(&shared, &client, &added, From::Added, version).await {
                         not_entered(&client, &added, &error);
@@ -341,21 +280,20 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         Kind::RoomRemoved { room: removed, version } => {
             // The room's own MemberLeft usually comes too; whichever is first acts. Noted at once, so that no entering
             // that is under way undoes it.
-            for client in &room.clients {
+            for client in clients {
                 client.removed(removed, *version);
             }
-            let (shared, removed, clients) = (shared.clone(), removed.clone(), room.clients.clone());
+            let (shared, removed, clients) = (shared.clone(), removed.clone(), clients.to_vec());
             tokio::spawn(async move {
                 for client in clients {
                     if let Some(user) = client.user() {
                         shared.memberships.forget(&removed, &user.id);
                     }
-                    shared.hub.leave(&client, &removed);
+                    shared.hub.release(&client, &removed);
                 }
             });
         }
-        Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
-        Kind::MessageEdited { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
+        _ => {}
     }
 }
 
@@ -412,6 +350,7 @@ fn given_up(shared: &Arc<Shared>, room: &RoomId, through: Seq) -> Option<Gap> {
         client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
     }
     entry.idle_since = Some(Instant::now());
+    entry.ring.restart(through);
     let (ready, next) = entry.chain.repaired(Vec::new(), through);
     for delivery in &ready {
         deliver(shared, entry, delivery);
@@ -443,6 +382,8 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
         for shard in &shared.hub.shards {
             let idle: Vec<RoomId> =
                 shard.rooms.lock().iter().filter(|(_, entry)| over(entry)).map(|(id, _)| id.clone()).collect();
+            let now = Instant::now();
+            shard.rooms.lock().values_mut().for_each(|entry| entry.ring.trim(now));
             for room in idle {
                 let _crossing = shard.channels.lock().await;
                 let gone = {

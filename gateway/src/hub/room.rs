@@ -1,38 +1,57 @@
 //! A room with at least one local client: its clients, and its place in the order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parlor_core::event::{Delivery, Ephemeral};
 use parlor_core::ids::RoomId;
-use parlor_socketio::Frame;
+use parlor_socketio::{Frame, Mark};
 use smallvec::SmallVec;
 use tokio::sync::OnceCell;
 
 use super::chain::Chain;
+use super::ring::{Budget, Ring};
 use crate::client::Client;
 use crate::vocabularies::{News, Vocabulary, told_by_inbox};
 
 pub(crate) struct Room {
     pub(crate) clients: Vec<Arc<Client>>,
     pub(crate) chain: Chain,
+    /// Its newest deliveries.
+    pub(crate) ring: Ring,
+    /// What the marks on its frames call it: no other room of this process, nor this one when it is opened again, has
+    /// the same number.
+    pub(crate) stream: u64,
+    /// Held while what lies before the ring is read, so that it is read once.
+    pub(crate) reading: Arc<tokio::sync::Mutex<()>>,
     /// Filled once the channel is subscribed and the chain's first place is known.
     pub(crate) opened: Arc<OnceCell<()>>,
-    /// Counts deliveries, so that who reads what was before notices what came meanwhile.
-    pub(crate) delivered: u64,
     /// When the last client left.
     pub(crate) idle_since: Option<Instant>,
 }
 
 impl Room {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(budget: &Budget) -> Self {
+        static STREAMS: AtomicU64 = AtomicU64::new(1);
         Self {
             clients: Vec::new(),
             chain: Chain::opening(),
+            ring: Ring::new(budget.clone()),
+            stream: STREAMS.fetch_add(1, Ordering::Relaxed),
+            reading: Arc::default(),
             opened: Arc::new(OnceCell::new()),
-            delivered: 0,
             idle_since: Some(Instant::now()),
         }
+    }
+
+    /// From now on `client` hears everything.
+    pub(crate) fn join(&mut self, client: &Arc<Client>) {
+        // One that was put out and comes in again may not have been taken away yet.
+        if !self.clients.iter().any(|other| Arc::ptr_eq(other, client)) {
+            self.clients.push(client.clone());
+        }
+        self.idle_since = None;
     }
 
     /// Puts a delivery on every local socket's queue: rendered and framed once per vocabulary that is spoken here.
@@ -40,7 +59,7 @@ impl Room {
         let mut frames = Frames::default();
         let told = told_by_inbox(&delivery.event);
         for client in self.clients.iter().filter(|client| told.is_none_or(|user| !client.is(user))) {
-            client.deliver(delivery, &mut frames);
+            client.deliver(delivery, self.stream, &mut frames);
         }
         let sockets = u64::try_from(self.clients.len()).unwrap_or(u64::MAX);
         metrics::counter!("parlor_events_out_total").increment(sockets);
@@ -52,7 +71,7 @@ impl Room {
         let rendered = News::Ephemeral { room, news };
         for client in &self.clients {
             let Some(vocabulary) = client.ephemeral_as(news) else { continue };
-            for frame in frames.of(vocabulary, &rendered) {
+            for frame in frames.of(vocabulary, &rendered, None) {
                 let _ = client.socket.emit(frame);
             }
         }
@@ -64,9 +83,20 @@ impl Room {
 pub(crate) struct Frames([Option<SmallVec<[Frame; 2]>>; Vocabulary::ALL.len()]);
 
 impl Frames {
-    pub(crate) fn of(&mut self, vocabulary: Vocabulary, news: &News<'_>) -> &[Frame] {
+    /// `mark`: the place that they bring a client to. It is on the last of them, for a client that has but the first has
+    /// not got there.
+    pub(crate) fn of(&mut self, vocabulary: Vocabulary, news: &News<'_>, mark: Option<Mark>) -> &[Frame] {
         self.0[vocabulary.index()].get_or_insert_with(|| {
-            vocabulary.render(news).into_iter().map(|event| Frame::event_raw("/", event.name, &event.body)).collect()
+            let events = vocabulary.render(news);
+            let last = events.len();
+            let frames = events.into_iter().enumerate().map(|(at, event)| {
+                let frame = Frame::event_raw("/", event.name, &event.body);
+                match mark {
+                    Some(mark) if at + 1 == last => frame.marked(mark),
+                    _ => frame,
+                }
+            });
+            frames.collect()
         })
     }
 }

@@ -16,7 +16,7 @@ nginx_configure() {
     for ((id = 1; id <= GATEWAYS; id++)); do
         local address
         address=127.0.0.1:$(gateway_port "$id")
-        newcomers+="        server $address max_fails=1 fail_timeout=2s;"$'\n'
+        newcomers+="        server $address max_fails=0;"$'\n'
         gateways+="    upstream gateway-$id { server $address; keepalive 16; }"$'\n'
         routes+="        \"~^gateway-$id\\.\" gateway-$id;"$'\n'
     done

@@ -38,11 +38,22 @@ pub(crate) struct Checker {
     have: Vec<u64>,
     /// The last seq of each socket; a socket is in one room.
     last: Vec<u64>,
+    returns: Vec<Return>,
     counts: Counts,
     /// Messages without an answer.
     waiting: u64,
     /// Deliveries that acked messages still lack.
     missing: u64,
+}
+
+/// What a socket may hear again after it came back: what it had heard after its last offset, before it went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Return {
+    /// The last seq when it last heard an offset.
+    offset: u64,
+    /// The last seqs that its offset told of, and that it had, when it last came back.
+    told: u64,
+    had: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +63,7 @@ struct Counts {
     unknown: u64,
     deliveries: u64,
     doubled: u64,
+    repeated: u64,
     reordered: u64,
     strange: u64,
     disagreeing: u64,
@@ -71,8 +83,11 @@ pub(crate) struct Verdict {
     pub(crate) deliveries: u64,
     /// Acked, but some member did not get it: message × member.
     pub(crate) lost: u64,
-    /// Received again by a socket that had it.
+    /// Received again by a socket that had it, and whose offset, if it came back, said so.
     pub(crate) doubled: u64,
+    /// Received again after coming back, by a socket that had it, but no offset that said so: allowed.
+    #[serde(default)]
+    pub(crate) repeated: u64,
     /// Received with a seq that is not above the last of that socket.
     pub(crate) reordered: u64,
     /// Sent later on the same socket, but with the lower seq.
@@ -102,6 +117,7 @@ impl Checker {
             messages: Vec::new(),
             have: Vec::new(),
             last: vec![0; rooms as usize * members as usize],
+            returns: vec![Return::default(); rooms as usize * members as usize],
             counts: Counts::default(),
             waiting: 0,
             missing: 0,
@@ -164,7 +180,12 @@ impl Checker {
         let word = &mut self.have[number as usize * words + member as usize / 64];
         let bit = 1 << (member % 64);
         if *word & bit != 0 {
-            self.counts.doubled += 1;
+            let Return { told, had, .. } = self.returns[socket as usize];
+            if told < seq && seq <= had {
+                self.counts.repeated += 1
+            } else {
+                self.counts.doubled += 1
+            }
             return false;
         }
         *word |= bit;
@@ -181,6 +202,26 @@ impl Checker {
             *last = seq;
         }
         true
+    }
+
+    /// `socket` heard an offset: what it has so far it need not hear again.
+    pub(crate) fn heard_offset(&mut self, socket: u32) {
+        self.returns[socket as usize].offset = self.last[socket as usize];
+    }
+
+    /// `socket` is connected again, to its old session or to a new one. Returns the acked messages that it lacks.
+    pub(crate) fn came_back(&mut self, socket: u32, recovered: bool) -> Vec<Number> {
+        let last = self.last[socket as usize];
+        let back = &mut self.returns[socket as usize];
+        back.had = last;
+        // A new session may begin with anything that the room has.
+        back.told = if recovered { back.offset } else { 0 };
+        let (room, member) = (socket / self.members, socket % self.members);
+        let words = self.words();
+        let lacks = |number: usize| self.have[number * words + member as usize / 64] & (1 << (member % 64)) == 0;
+        let messages = self.messages.iter().enumerate();
+        let acked = messages.filter(|(_, message)| message.room == room && message.answer == Answer::Sent);
+        acked.filter(|(number, _)| lacks(*number)).filter_map(|(number, _)| Number::try_from(number).ok()).collect()
     }
 
     /// A socket received a message that no socket here has sent.
@@ -229,6 +270,7 @@ impl Checker {
             deliveries: self.counts.deliveries,
             lost: self.missing,
             doubled: self.counts.doubled,
+            repeated: self.counts.repeated,
             reordered: self.counts.reordered,
             overtaken: self.overtaken(),
             disagreeing: self.counts.disagreeing,
@@ -339,6 +381,31 @@ mod tests {
         assert!(!checker.received(2, number, 1));
         let verdict = checker.verdict();
         assert_eq!((verdict.doubled, verdict.reordered, verdict.lost, verdict.deliveries), (1, 0, 0, 3));
+    }
+
+    #[test]
+    fn who_comes_back_may_hear_again_only_what_followed_its_last_offset() {
+        let mut checker = checker();
+        let numbers: Vec<Number> = (1..=4).map(|_| checker.sent(0)).collect();
+        for (number, seq) in numbers.iter().zip(1..).take(2) {
+            checker.received(0, *number, seq);
+            if seq == 1 {
+                checker.heard_offset(0);
+            }
+        }
+        for number in &numbers[..3] {
+            checker.acked(*number, None);
+        }
+        assert_eq!(checker.came_back(0, true), [numbers[2]], "the fourth was not acked");
+        let verdicts = [(1, 2, (0, 1)), (0, 1, (1, 1)), (2, 3, (1, 1)), (2, 3, (2, 1))];
+        for (index, seq, (doubled, repeated)) in verdicts {
+            checker.received(0, numbers[index], seq);
+            let verdict = checker.verdict();
+            assert_eq!((verdict.doubled, verdict.repeated), (doubled, repeated), "message {index}");
+        }
+        assert!(checker.came_back(0, false).is_empty());
+        checker.received(0, numbers[0], 1);
+        assert_eq!(checker.verdict().repeated, 2, "a new session may begin with what the room has");
     }
 
     #[test]

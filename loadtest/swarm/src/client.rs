@@ -51,6 +51,11 @@ pub(crate) enum Ended {
     Disconnected,
 }
 
+/// The server answered CONNECT with CONNECT_ERROR: a stock client does not try again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the server refused a client: {0}")]
+pub(crate) struct Refused(String);
+
 /// What a handler sees of a read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
@@ -66,6 +71,8 @@ pub(crate) struct Client {
     pub(crate) sender: Rc<Sender>,
     /// The name of the gateway that it is connected to: sids begin with it.
     pub(crate) gateway: String,
+    /// The private id that the answer to CONNECT carried.
+    pub(crate) pid: Option<String>,
 }
 
 impl Client {
@@ -86,7 +93,7 @@ impl Client {
         let rest = upgrade(&mut stream, target).await?;
         let (read, write) = stream.into_split();
         let sender = Rc::new(Sender::new(write));
-        let mut reader = Reader { half: read, rest, scratch: scratch.clone(), sender: sender.clone() };
+        let mut reader = Reader { half: read, rest, scratch: scratch.clone(), sender: sender.clone(), offset: None };
         let sid = reader
             .pump(|packet, _| match packet {
                 Packet::Open(open) => ControlFlow::Break(sid(open)),
@@ -95,37 +102,36 @@ impl Client {
             .await?
             .context("the server's Engine.IO handshake names no sid")?;
         sender.send(format!("40{auth}").as_bytes())?;
-        let refused = reader
+        let pid = reader
             .pump(|packet, _| match packet {
-                Packet::Connected => ControlFlow::Break(None),
-                Packet::Refused(why) => ControlFlow::Break(Some(String::from_utf8_lossy(why).into_owned())),
+                Packet::Connected(answer) => ControlFlow::Break(Ok(wire::private_id(answer))),
+                Packet::Refused(why) => ControlFlow::Break(Err(Refused(String::from_utf8_lossy(why).into_owned()))),
                 _ => ControlFlow::Continue(()),
             })
-            .await?;
-        if let Some(why) = refused {
-            bail!("{target} refused a client: {why}");
-        }
+            .await??;
         let gateway = sid.split_once('.').map_or(sid.as_str(), |(gateway, _)| gateway).to_owned();
-        Ok(Self { reader, sender, gateway })
+        Ok(Self { reader, sender, gateway, pid })
     }
 
-    /// Emits an event with an ack, and returns what the ack says. For preparations: events that come meanwhile are
-    /// dropped.
+    /// Emits an event with an ack, and returns what the ack says, a JSON array. For preparations: events that come
+    /// meanwhile are dropped.
     ///
     /// # Errors
     /// The connection ended, or the ack is a refusal.
-    pub(crate) async fn ask(&mut self, name: &str, arg: &serde_json::Value) -> Result<()> {
+    pub(crate) async fn ask(&mut self, name: &str, arg: &serde_json::Value) -> Result<String> {
         /// No message has this number.
         const ID: u64 = u64::MAX;
         self.sender.send(format!("42{ID}[\"{name}\",{arg}]").as_bytes())?;
         let answer = self.reader.pump(|packet, _| match packet {
-            Packet::Ack { id: ID, args } => ControlFlow::Break(wire::refusal(args)),
+            Packet::Ack { id: ID, args } => ControlFlow::Break(
+                wire::refusal(args).map_or_else(|| Ok(String::from_utf8_lossy(args).into_owned()), Err),
+            ),
             _ => ControlFlow::Continue(()),
         });
         match tokio::time::timeout(PATIENCE, answer).await {
             Err(_) => bail!("no answer to {name} within {} s", PATIENCE.as_secs()),
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(no))) => bail!("{name} was refused: {} ({})", no.error, no.message),
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(no))) => bail!("{name} was refused: {} ({})", no.error, no.message),
             Ok(Err(ended)) => Err(ended.into()),
         }
     }
@@ -180,6 +186,8 @@ pub(crate) struct Reader {
     rest: Vec<u8>,
     scratch: Scratch,
     sender: Rc<Sender>,
+    /// The last offset, as a stock client takes it from every event.
+    pub(crate) offset: Option<String>,
 }
 
 impl Reader {
@@ -247,7 +255,14 @@ impl Reader {
                         None
                     }
                     Packet::Disconnected => return Err(Ended::Disconnected),
-                    packet => on(packet, Arrival { at: now, size: frame.size }).break_value(),
+                    packet => {
+                        if let Packet::Event { name, args } = &packet
+                            && let Some(offset) = wire::offset(name, args)
+                        {
+                            self.offset = Some(offset);
+                        }
+                        on(packet, Arrival { at: now, size: frame.size }).break_value()
+                    }
                 },
                 Opcode::Ping => {
                     self.sender.write(Opcode::Pong, frame.payload)?;

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::checker::Checker;
 use crate::client::{Client, Ended, Scratch, Sender};
+use crate::groups;
 use crate::identity::Identities;
 use crate::tally::Tally;
 use crate::target::Target;
@@ -73,6 +74,13 @@ pub(crate) struct Crowd {
     pub(crate) connecting: Duration,
 }
 
+/// One of them.
+struct Connected {
+    sender: Rc<Sender>,
+    gateway: String,
+    reader: AbortHandle,
+}
+
 impl Crowd {
     /// Connects `rooms` × `members` sockets. A room's members are spread over the targets.
     ///
@@ -83,6 +91,24 @@ impl Crowd {
         let run: u32 = rand::random();
         let rooms = (0..rooms).map(|room| format!("swarm-{run:08x}-{room}")).collect();
         Self::connect(targets, identities, rooms, members).await
+    }
+
+    /// Connects `rooms` × `members` users who belong to groups.
+    ///
+    /// # Errors
+    /// Users without tokens cannot; a client was not let in.
+    pub(crate) async fn of_groups(
+        targets: &[Target],
+        identities: &Identities,
+        rooms: u32,
+        members: u32,
+    ) -> Result<Self> {
+        let mut crowd = Self::connect(targets, identities, Vec::new(), rooms * members).await?;
+        // The server knows a user once it has welcomed them.
+        crowd.welcomed().await;
+        crowd.rooms = groups::make(targets, identities, rooms, members).await?;
+        crowd.members = members;
+        Ok(crowd)
     }
 
     /// Connects `sockets` sockets that are in no room.
@@ -101,8 +127,8 @@ impl Crowd {
         let scratch = Scratch::new();
         let ledger = Rc::new(Ledger::default());
         let begin = Instant::now();
-        let (scratch, rooms_ref) = (&scratch, &rooms);
-        let mut clients: Vec<Client> = stream::iter(0..sockets)
+        let (scratch, rooms_ref, ledger_ref) = (&scratch, &rooms, &ledger);
+        let clients: Vec<Connected> = stream::iter(0..sockets)
             .map(|socket| async move {
                 let member = socket % members as usize;
                 // The next room begins at the next target, so that rooms of few members load all alike.
@@ -112,7 +138,11 @@ impl Crowd {
                     // Only rooms.create_on_join makes it; see the error's advice.
                     client.ask("room.join", &json!({ "roomId": room })).await.context(JOIN_ADVICE)?;
                 }
-                Ok::<_, anyhow::Error>(client)
+                // From now on it answers pings, however long the others take.
+                let (sender, gateway) = (client.sender.clone(), client.gateway.clone());
+                let reading = read(client, u32::try_from(socket)?, ledger_ref.clone());
+                let reader = tokio::task::spawn_local(reading).abort_handle();
+                Ok::<_, anyhow::Error>(Connected { sender, gateway, reader })
             })
             .buffered(CONNECTING)
             .try_collect()
@@ -127,15 +157,7 @@ impl Crowd {
             .filter_map(|client| gateway_names.binary_search(&client.gateway).ok())
             .map(|index| u16::try_from(index).unwrap_or(u16::MAX))
             .collect();
-        let senders = clients.iter().map(|client| client.sender.clone()).collect();
-        let readers = clients
-            .drain(..)
-            .enumerate()
-            .map(|(socket, client)| {
-                let socket = u32::try_from(socket).unwrap_or(u32::MAX);
-                tokio::task::spawn_local(read(client, socket, ledger.clone())).abort_handle()
-            })
-            .collect();
+        let (senders, readers) = clients.into_iter().map(|client| (client.sender, client.reader)).unzip();
         Ok(Self { ledger, rooms, members, senders, gateways, gateway_names, readers, connecting })
     }
 
@@ -172,6 +194,14 @@ impl Crowd {
         match ended.iter().next() {
             Some((why, times)) => error.context(format!("{times} sockets ended: {why}")),
             None => error,
+        }
+    }
+
+    /// Waits until every socket has heard something, 30 s at most.
+    async fn welcomed(&self) {
+        let begin = Instant::now();
+        while self.ledger.frames.get() < self.sockets() as u64 && begin.elapsed() < Duration::from_secs(30) {
+            tokio::time::sleep(QUIET).await;
         }
     }
 
@@ -240,7 +270,7 @@ fn advise(error: anyhow::Error, targets: &[Target]) -> anyhow::Error {
 }
 
 /// Raises the limit of open files as far as this needs.
-fn raise_open_files(sockets: usize) -> Result<()> {
+pub(crate) fn raise_open_files(sockets: usize) -> Result<()> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let needed = sockets as u64 + 100;
     let mut limit = getrlimit(Resource::Nofile);

@@ -6,11 +6,13 @@
 //! run together, and `scenarios` are what can be asked for.
 
 mod aim;
+mod backoff;
 mod budgets;
 mod checker;
 mod client;
 mod content;
 mod crowd;
+mod groups;
 mod histogram;
 mod identity;
 mod load;
@@ -18,6 +20,7 @@ mod measure;
 mod report;
 mod scenarios;
 mod span;
+mod spread;
 mod table;
 mod tally;
 mod target;
@@ -33,7 +36,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::report::Report;
-use crate::scenarios::{drain, fanout, idle, ramp, rooms};
+use crate::scenarios::{broadcast, drain, fanout, handshakes, idle, ramp, rooms, storm};
 
 /// Load for a Parlor on this machine: make cluster PROFILE=load, then one of these.
 #[derive(Debug, Parser)]
@@ -41,9 +44,12 @@ use crate::scenarios::{drain, fanout, idle, ramp, rooms};
 enum Command {
     Rooms(rooms::Arguments),
     Fanout(fanout::Arguments),
+    Broadcast(broadcast::Arguments),
     Idle(idle::Arguments),
+    Handshakes(handshakes::Arguments),
     Ramp(ramp::Arguments),
     Drain(drain::Arguments),
+    Storm(storm::Arguments),
     Budgets(budgets::Arguments),
 }
 
@@ -53,6 +59,9 @@ impl Command {
         match self {
             Self::Rooms(arguments) => arguments.aim().json.as_ref(),
             Self::Fanout(arguments) => arguments.aim().json.as_ref(),
+            Self::Broadcast(arguments) => arguments.aim().json.as_ref(),
+            Self::Handshakes(arguments) => arguments.aim().json.as_ref(),
+            Self::Storm(arguments) => arguments.aim().json.as_ref(),
             Self::Idle(arguments) => arguments.aim().json.as_ref(),
             Self::Ramp(arguments) => arguments.aim().json.as_ref(),
             Self::Drain(arguments) => arguments.json(),
@@ -65,6 +74,9 @@ impl Command {
         Ok(Some(match self {
             Self::Rooms(arguments) => Report::Rooms(Box::new(rooms::run(arguments).await?)),
             Self::Fanout(arguments) => Report::Fanout(fanout::run(arguments).await?),
+            Self::Broadcast(arguments) => Report::Broadcast(broadcast::run(arguments).await?),
+            Self::Handshakes(arguments) => Report::Handshakes(handshakes::run(arguments).await?),
+            Self::Storm(arguments) => Report::Storm(Box::new(storm::run(arguments).await?)),
             Self::Idle(arguments) => Report::Idle(idle::run(arguments).await?),
             Self::Ramp(arguments) => Report::Ramp(ramp::run(arguments).await?),
             Self::Drain(arguments) => Report::Drain(drain::run(arguments).await?),
@@ -97,8 +109,14 @@ fn start(command: &Command) -> Result<()> {
             report::write(file, &report)?;
         }
         // Exit with failure when messages were lost: scripts must notice.
-        if let Report::Rooms(rooms) = &report {
-            anyhow::ensure!(rooms.measured.is_complete(), "not everything was taken, delivered once and stored");
+        match &report {
+            Report::Rooms(rooms) => {
+                anyhow::ensure!(rooms.measured.is_complete(), "not everything was taken, delivered once and stored");
+            }
+            Report::Storm(storm) => {
+                anyhow::ensure!(storm.is_complete(), "not everybody came back to everything, once and in order");
+            }
+            _ => {}
         }
     }
     Ok(())

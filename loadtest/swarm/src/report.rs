@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::scenarios::{drain, fanout, idle, ramp, rooms};
+use crate::scenarios::{broadcast, drain, fanout, handshakes, idle, ramp, rooms, storm};
 
 /// What a scenario found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,9 +13,12 @@ use crate::scenarios::{drain, fanout, idle, ramp, rooms};
 pub(crate) enum Report {
     Rooms(Box<rooms::Report>),
     Fanout(fanout::Report),
+    Broadcast(broadcast::Report),
     Idle(idle::Report),
+    Handshakes(handshakes::Report),
     Ramp(ramp::Report),
     Drain(drain::Report),
+    Storm(Box<storm::Report>),
 }
 
 impl Report {
@@ -23,6 +26,9 @@ impl Report {
         match self {
             Self::Rooms(report) => report.print(),
             Self::Fanout(report) => report.print(),
+            Self::Broadcast(report) => report.print(),
+            Self::Handshakes(report) => report.print(),
+            Self::Storm(report) => report.print(),
             Self::Idle(report) => report.print(),
             Self::Ramp(report) => report.print(),
             Self::Drain(report) => report.print(),

@@ -1,12 +1,13 @@
 //! What every serving process has: metrics, health, a listener, an orderly end.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use parlor_core::ports::Unavailable;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -59,9 +60,24 @@ impl Process {
     }
 }
 
+/// Connections that wait to be accepted: when another gateway dies, its clients come all at once.
+const BACKLOG: u32 = 4096;
+
 /// Listens where the setting says.
 pub(super) async fn listen(setting: &str, address: &str) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
+    let bind = async {
+        let mut failed = None;
+        for address in tokio::net::lookup_host(address).await? {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| io::Error::other("the name has no address")))
+    };
+    let listener = bind.await;
     listener.with_context(|| format!("{setting}: nobody can listen on {address}; choose another with --listen"))
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Refused {
     /// As many clients as one address may have.
     TooMany,
     WebSocketVersion,
+    /// A body with a `Content-Encoding`.
+    Encoded,
 }
 
 impl Refused {
@@ -36,6 +38,7 @@ impl Refused {
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, 3, "Server full"),
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, 3, "Too many connections"),
             Self::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, 3, "Bad request"),
+            Self::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, "Encoded bodies are not read"),
         };
         let mut response = Response::new(Body::from(format!("{{\"code\":{code},\"message\":\"{message}\"}}")));
         *response.status_mut() = status;
@@ -78,7 +81,9 @@ pub(crate) fn preflight() -> Response<Body> {
 pub(crate) fn allowed(origins: &Origins, headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::ORIGIN).iter();
     match (origins, values.next(), values.next()) {
-        (Origins::Any, _, _) | (_, None, _) => true,
+        (Origins::Any, _, _) => true,
+        // A browser that sends cookies across sites sends `Origin` too; a tool has no cookies to lose.
+        (Origins::List(_), None, _) => !headers.contains_key(header::COOKIE),
         (Origins::List(list), Some(origin), None) => list.iter().any(|o| o.as_bytes() == origin.as_bytes()),
         (Origins::List(_), Some(_), Some(_)) => false,
     }

@@ -1,6 +1,7 @@
 //! HTTP long-polling (EIO4 § "HTTP long-polling"): a GET waits for packets, a POST brings some.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body;
@@ -11,12 +12,15 @@ use tokio::sync::oneshot;
 
 use super::http::{self, Refused};
 use super::mailbox::{Mailbox, Payload};
-use super::packet::SEPARATOR;
+use super::packet::{self, SEPARATOR};
 use crate::link::Link;
 use crate::{CloseReason, Config, metric};
 
 /// Waits for packets and answers with as many as fit. A second GET at the same time ends the session.
-pub(crate) async fn poll(link: &Link, mailbox: &Mailbox, config: &Config) -> Result<Response<Body>, Refused> {
+pub(crate) async fn poll(link: &Arc<Link>, mailbox: &Mailbox, config: &Config) -> Result<Response<Body>, Refused> {
+    if mailbox.is_over() {
+        return Err(Refused::BadRequest);
+    }
     let Some(_turn) = mailbox.begin_poll() else {
         link.close(CloseReason::ProtocolError, true);
         return Err(Refused::BadRequest);
@@ -30,11 +34,12 @@ pub(crate) async fn poll(link: &Link, mailbox: &Mailbox, config: &Config) -> Res
             _ => link.take_packets(config.max_payload),
         };
         if frames.is_empty() && closing.is_none() {
-            return Poll::Pending;
+            // The client waits for this GET's end before it goes over to its WebSocket (EIO4 § "Upgrade").
+            return if link.hurries_polling() { Poll::Ready(packet::NOOP.to_owned()) } else { Poll::Pending };
         }
-        let mut body = String::with_capacity(frames.iter().map(|f| f.packet().len() + 1).sum::<usize>() + 1);
+        let mut body = String::with_capacity(frames.iter().map(|f| f.packets().len() + 1).sum::<usize>() + 1);
         for frame in &frames {
-            push_packet(&mut body, &String::from_utf8_lossy(frame.packet()));
+            push_packet(&mut body, frame.packets());
         }
         metric::frames_out(frames.len());
         if closing.is_some_and(|c| c.abort || link.is_empty()) {
@@ -63,6 +68,9 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    if mailbox.is_over() {
+        return Err(Refused::BadRequest);
+    }
     let Some(_turn) = mailbox.begin_post() else {
         link.close(CloseReason::ProtocolError, true);
         return Err(Refused::BadRequest);
@@ -85,10 +93,7 @@ where
         return Err(Refused::TooLarge);
     }
     let (done, taken) = oneshot::channel();
-    mailbox.put(Payload { text, at: 0, done });
-    // Asked after: a task that ends empties the mailbox once it has said so.
-    if link.closing().is_some() {
-        mailbox.take();
+    if link.closing().is_some() || !mailbox.put(Payload { text, at: 0, done }) {
         return Err(Refused::UnknownSid);
     }
     link.task.wake();

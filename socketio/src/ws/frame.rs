@@ -3,8 +3,9 @@
 use std::io::Cursor;
 
 use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use super::deflate;
 use crate::CloseReason;
 
 /// Bytes of the longest header that a server writes.
@@ -32,6 +33,8 @@ impl Opcode {
 pub(crate) struct Header {
     pub(crate) opcode: Opcode,
     pub(crate) last: bool,
+    /// The message that begins with this frame is compressed (RFC 7692 §6).
+    pub(crate) deflated: bool,
     pub(crate) mask: [u8; 4],
     /// Bytes of the header itself.
     pub(crate) size: usize,
@@ -40,8 +43,9 @@ pub(crate) struct Header {
 }
 
 /// Reads the header that `data` begins with; none when there is too little of it. Refuses what a client may not send:
-/// no mask (§5.1), reserved bits without an extension (§5.2), control frames in parts or over 125 bytes (§5.5).
-pub(crate) fn read_header(data: &[u8]) -> Result<Option<Header>, CloseReason> {
+/// no mask (§5.1), reserved bits without an extension (§5.2), control frames in parts or over 125 bytes (§5.5). With
+/// `deflate` negotiated, the first reserved bit may be set on the first frame of a data message (RFC 7692 §6.1).
+pub(crate) fn read_header(data: &[u8], deflate: bool) -> Result<Option<Header>, CloseReason> {
     let mut cursor = Cursor::new(data);
     let Some((header, payload)) = FrameHeader::parse(&mut cursor).map_err(|_| CloseReason::ProtocolError)? else {
         return Ok(None);
@@ -56,18 +60,33 @@ pub(crate) fn read_header(data: &[u8]) -> Result<Option<Header>, CloseReason> {
         _ => return Err(CloseReason::ProtocolError),
     };
     let Some(mask) = header.mask else { return Err(CloseReason::ProtocolError) };
-    if header.rsv1 || header.rsv2 || header.rsv3 {
+    let may_be_deflated = deflate && matches!(opcode, Opcode::Text | Opcode::Binary);
+    if header.rsv2 || header.rsv3 || (header.rsv1 && !may_be_deflated) {
         return Err(CloseReason::ProtocolError);
     }
     if opcode.is_control() && (!header.is_final || payload > 125) {
         return Err(CloseReason::ProtocolError);
     }
     let payload = usize::try_from(payload).map_err(|_| CloseReason::TooLarge)?;
-    Ok(Some(Header { opcode, last: header.is_final, mask, size: cursor.position() as usize, payload }))
+    let size = cursor.position() as usize;
+    Ok(Some(Header { opcode, last: header.is_final, deflated: header.rsv1, mask, size, payload }))
 }
 
 /// Writes the header of a whole, unmasked message.
 pub(crate) fn write_header(opcode: Opcode, payload: usize, out: &mut Vec<u8>) {
+    write(opcode, false, payload, out);
+}
+
+/// A whole text message, framed and compressed; none where that makes it no shorter. For clients that negotiated it.
+pub(crate) fn deflated(text: &[u8]) -> Option<Vec<u8>> {
+    let payload = deflate::compress(text)?;
+    let mut framed = Vec::with_capacity(payload.len() + MAX_HEADER);
+    write(Opcode::Text, true, payload.len(), &mut framed);
+    framed.extend_from_slice(&payload);
+    Some(framed)
+}
+
+fn write(opcode: Opcode, deflated: bool, payload: usize, out: &mut Vec<u8>) {
     let opcode = match opcode {
         Opcode::Continue => OpCode::Data(Data::Continue),
         Opcode::Text => OpCode::Data(Data::Text),
@@ -76,7 +95,7 @@ pub(crate) fn write_header(opcode: Opcode, payload: usize, out: &mut Vec<u8>) {
         Opcode::Ping => OpCode::Control(Control::Ping),
         Opcode::Pong => OpCode::Control(Control::Pong),
     };
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let header = FrameHeader { opcode, rsv1: deflated, ..FrameHeader::default() };
     header.format(payload as u64, out).expect("writing to a vector cannot fail");
 }
 
@@ -86,6 +105,19 @@ pub(crate) fn close_payload(reason: CloseReason) -> Vec<u8> {
     let text = reason.text();
     payload.extend_from_slice(&text.as_bytes()[..text.len().min(123)]);
     payload
+}
+
+/// Whether a close frame says something that may be said: nothing, or a code that may be sent (§7.4) and a reason in
+/// UTF-8 (§5.5.1).
+pub(crate) fn check_close(payload: &[u8]) -> Result<(), CloseReason> {
+    if payload.is_empty() {
+        return Ok(());
+    }
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else { return Err(CloseReason::ProtocolError) };
+    if !CloseCode::from(u16::from_be_bytes(*code)).is_allowed() {
+        return Err(CloseReason::ProtocolError);
+    }
+    std::str::from_utf8(reason).map(drop).map_err(|_| CloseReason::InvalidText)
 }
 
 /// Undoes a client's masking (§5.3).

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlor_socketio::{Application, CloseReason, Config, Connect, Event, Frame, Refusal, Server, Session, Socket};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -72,9 +73,28 @@ impl Session for Client {
             "sleep" => tokio::time::sleep(Duration::from_millis(args[0].as_u64().unwrap())).await,
             "ask" => {
                 let answer = self.socket.emit_with_ack("question", &args[0], Duration::from_millis(300)).await;
-                let text = answer.map_or_else(|e| e.to_string(), |a| a.iter().map(|a| a.get()).collect());
+                let text = answer.map_or_else(|e| e.to_string(), |a| a.args.iter().map(|a| a.get()).collect());
                 let _ = self.socket.emit_event("answer", &text);
             }
+            "echo binary" => {
+                let args: Vec<&RawValue> = event.args.iter().map(AsRef::as_ref).collect();
+                let _ = self.socket.emit(&Frame::event_binary("/", "echo", &args, &event.attachments));
+                if let Some(ack) = event.ack {
+                    ack.send_binary(&args, &event.attachments);
+                }
+                return;
+            }
+            "ask binary" => {
+                let args: Vec<&RawValue> = event.args.iter().map(AsRef::as_ref).collect();
+                let timeout = Duration::from_millis(300);
+                let answer = self.socket.emit_binary_with_ack("question", &args, &event.attachments, timeout).await;
+                let text = answer.map_or_else(
+                    |e| e.to_string(),
+                    |a| format!("{:?}", a.args.iter().map(|arg| a.attachment(arg)).collect::<Vec<_>>()),
+                );
+                let _ = self.socket.emit_event("answer", &text);
+            }
+            "put me out of this" => self.socket.disconnect_namespace(),
             "put me out" => self.socket.disconnect(CloseReason::ServerDisconnect),
             "close me" => self.socket.close(CloseReason::Superseded),
             "panic" => panic!("as asked"),
@@ -163,6 +183,9 @@ pub async fn start(config: Config) -> Running {
 #[derive(Debug, PartialEq)]
 pub enum Got {
     Text(String),
+    Binary(Vec<u8>),
+    /// A text message, as it came: compressed.
+    Deflated(Vec<u8>),
     Close(u16, String),
     Pong(Vec<u8>),
     End,
@@ -171,6 +194,8 @@ pub enum Got {
 pub struct WsClient {
     pub stream: TcpStream,
     buffer: Vec<u8>,
+    /// The head of the handshake's answer.
+    pub head: String,
     /// Answers pings unless told not to.
     pub pongs: bool,
 }
@@ -198,12 +223,16 @@ impl WsClient {
             return Err((response.status, response.body));
         }
         assert!(response.head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{}", response.head);
-        Ok(Self { stream: http.stream, buffer: http.buffer, pongs: true })
+        Ok(Self { stream: http.stream, buffer: http.buffer, head: response.head, pongs: true })
     }
 
     /// Handshake, open packet, CONNECT, its answer and the application's first event.
     pub async fn connect(address: SocketAddr) -> Self {
-        let mut client = Self::handshake(address).await;
+        Self::connect_with(address, "").await
+    }
+
+    pub async fn connect_with(address: SocketAddr, headers: &str) -> Self {
+        let mut client = Self::handshake_with(address, headers).await.expect("101");
         assert!(client.text().await.starts_with("0{"));
         client.send("40").await;
         assert!(client.text().await.starts_with("40{\"sid\":"));
@@ -253,6 +282,8 @@ impl WsClient {
                         }
                     }
                     0x81 => return Got::Text(String::from_utf8(payload).unwrap()),
+                    0x82 => return Got::Binary(payload),
+                    0xC1 => return Got::Deflated(payload),
                     0x88 => {
                         let code = u16::from_be_bytes([payload[0], payload[1]]);
                         return Got::Close(code, String::from_utf8(payload[2..].to_vec()).unwrap());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::sessions::Sessions;
+use parlor_core::ports::sessions::{Loaded, Sessions};
 use tokio::time::Instant;
 
 use super::Memory;
@@ -54,17 +54,34 @@ impl Sessions for Memory {
         Ok(())
     }
 
-    async fn load(&self, session: &str, key: &str) -> Result<Option<Bytes>, Unavailable> {
-        self.reach().await?;
-        Ok(self.shared.sessions.lock().live(session).and_then(|session| session.snapshots.get(key).cloned()))
-    }
-
-    async fn touch(&self, session: &str, ttl: Duration) -> Result<bool, Unavailable> {
+    async fn load(&self, session: &str, key: &str, ttl: Duration) -> Result<Option<Loaded>, Unavailable> {
         self.reach().await?;
         let mut state = self.shared.sessions.lock();
-        let Some(session) = state.live(session) else { return Ok(false) };
+        let Some(session) = state.live(session) else { return Ok(None) };
+        let Some(snapshot) = session.snapshots.get(key).cloned() else { return Ok(None) };
         session.until = Instant::now() + ttl;
-        Ok(true)
+        let others = session.snapshots.keys().filter(|other| *other != key).cloned().collect();
+        Ok(Some(Loaded { snapshot, others }))
+    }
+
+    async fn touch(&self, sessions: &[&str], ttl: Duration) -> Result<Vec<bool>, Unavailable> {
+        self.reach().await?;
+        let mut state = self.shared.sessions.lock();
+        let until = Instant::now() + ttl;
+        let touched = sessions.iter().map(|session| state.live(session).map(|session| session.until = until).is_some());
+        Ok(touched.collect())
+    }
+
+    async fn forget(&self, session: &str, keys: &[String]) -> Result<(), Unavailable> {
+        self.reach().await?;
+        let mut state = self.shared.sessions.lock();
+        if let Some(live) = state.live(session) {
+            live.snapshots.retain(|key, _| !keys.contains(key));
+            if live.snapshots.is_empty() {
+                state.sessions.remove(session);
+            }
+        }
+        Ok(())
     }
 
     async fn end(&self, session: &str) -> Result<(), Unavailable> {

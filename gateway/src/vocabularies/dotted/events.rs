@@ -215,6 +215,8 @@ fn ephemeral(room: &RoomId, news: &Ephemeral) -> SmallVec<[Outgoing; 2]> {
             let body = Moved { user_name: Some(&user.name), user_count: Some(*count), ..Moved::new(room, &user.id) };
             smallvec![Outgoing::new("room.left", &body)]
         }
+        // Gateways alone hear of it.
+        Ephemeral::Superseded { .. } => SmallVec::new(),
     }
 }
 

@@ -181,5 +181,7 @@ fn ephemeral(room_id: &RoomId, news: &Ephemeral) -> Option<Outgoing> {
             "user_left",
             &InRoom { room_id, user_id: &user.id, username: Some(&user.name), seq: None, user_count: Some(*count) },
         )),
+        // Gateways alone hear of it.
+        Ephemeral::Superseded { .. } => None,
     }
 }

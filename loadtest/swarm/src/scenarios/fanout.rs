@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::kernel_alone;
+use super::beside_kernel::{self, BesideKernel};
+use super::kernel_alone::KernelAlone;
 use crate::aim::Aim;
 use crate::checker::Verdict;
 use crate::client::Frames;
@@ -15,11 +16,12 @@ use crate::crowd::Crowd;
 use crate::histogram::Percentiles;
 use crate::load;
 use crate::span::Span;
-use crate::table::{Table, count, milliseconds};
-use crate::watch::Processes;
+use crate::table::{count, milliseconds};
 
 /// A delivery that takes longer is a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Before anything is measured.
+const WARMUP: Duration = Duration::from_secs(2);
 
 /// Messages to one room with many sockets on one gateway
 #[derive(Debug, Args)]
@@ -27,18 +29,18 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     aim: Aim,
     /// Sockets in the room
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     sockets: u32,
     /// Messages sent together, by so many members; the next follow when all sockets have these
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     in_flight: u32,
-    /// Messages in all
-    #[arg(long, default_value_t = 2_000)]
-    count: u32,
-    /// Ends earlier, after this time
-    #[arg(long, default_value = "15s")]
-    at_most: Span,
-    /// Bytes of a message's text; a delivery is some 400 bytes longer
+    /// How often to measure, turn by turn with the bare loop
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+    turns: u32,
+    /// How long a turn takes
+    #[arg(long, default_value = "1s")]
+    lasts: Span,
+    /// Bytes of a message's text; a delivery is some 300 bytes longer
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=4000))]
     size: u16,
 }
@@ -49,15 +51,11 @@ pub(crate) struct Report {
     pub(crate) sockets: u32,
     pub(crate) in_flight: u32,
     pub(crate) messages: u64,
-    pub(crate) deliveries: u64,
-    pub(crate) deliveries_per_second: f64,
     /// Of a delivery, its frame's header included.
     pub(crate) frame_bytes: u64,
     pub(crate) gateway: String,
-    /// Microseconds of the gateway's processor time.
-    pub(crate) gateway_micros_per_delivery: f64,
-    /// The same of a bare loop of writes of such frames to as many sockets.
-    pub(crate) kernel_micros_per_delivery: f64,
+    #[serde(flatten)]
+    pub(crate) cost: BesideKernel,
     pub(crate) send_to_device: Percentiles,
     pub(crate) verdict: Verdict,
 }
@@ -78,61 +76,61 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
     eprintln!("{} sockets in one room on {}", crowd.sockets(), crowd.gateway_names[0]);
     crowd.quiet().await;
 
-    let gateway_only = Processes::only(&gateway);
-    flood(&crowd, &contents, arguments, arguments.count.div_ceil(20), Duration::from_secs(2)).await?;
-    let before = gateway_only.spent();
-    let begin = Instant::now();
-    let tally = flood(&crowd, &contents, arguments, arguments.count, arguments.at_most.0).await?;
-    let elapsed = begin.elapsed();
-    let costs = gateway_only.costs(&before, elapsed);
-    let cpu = costs.first().map_or(0.0, |cost| cost.cpu_seconds);
-    drop(crowd);
-
+    // One set of books for all turns, the warm-up's own apart.
+    let open = || {
+        let begin = Instant::now();
+        crowd.begin(aim.temp_id, begin..begin + Duration::from_secs(3600));
+    };
+    open();
+    let mut lots = 0;
+    flood(&crowd, &contents, arguments, &mut lots, WARMUP).await?;
+    let warmup = crowd.finish().context("the run's books were closed early")?;
+    let frame_bytes = warmup.bytes / warmup.frames.max(1);
+    let mut kernel =
+        KernelAlone::connect(arguments.sockets, arguments.in_flight, usize::try_from(frame_bytes)?).await?;
+    open();
+    let flood = async || flood(&crowd, &contents, arguments, &mut lots, arguments.lasts.0).await;
+    let cost = beside_kernel::measure(arguments.turns, &gateway, &mut kernel, flood).await?;
+    let tally = crowd.finish().context("the run's books were closed early")?;
     let verdict = tally.checker.verdict();
-    let frame_bytes = tally.bytes / tally.frames.max(1);
-    let kernel = kernel_alone::run(arguments.sockets, arguments.in_flight, usize::try_from(frame_bytes)?).await?;
     Ok(Report {
         sockets: arguments.sockets,
         in_flight: arguments.in_flight,
         messages: verdict.sent,
-        deliveries: verdict.deliveries,
-        deliveries_per_second: verdict.deliveries as f64 / elapsed.as_secs_f64(),
         frame_bytes,
         gateway: gateway.name,
-        gateway_micros_per_delivery: cpu * 1e6 / verdict.deliveries as f64,
-        kernel_micros_per_delivery: kernel.as_secs_f64() * 1e6,
+        cost,
         send_to_device: tally.to_device.percentiles(),
         verdict,
     })
 }
 
-/// Sends `messages` messages, `in_flight` at a time, and waits for all deliveries of each lot.
+/// Sends so long, `in_flight` messages at a time, and waits for all deliveries of each lot. Returns how many came.
 async fn flood(
     crowd: &Crowd,
     contents: &Contents,
     arguments: &Arguments,
-    messages: u32,
-    at_most: Duration,
-) -> Result<crate::tally::Tally> {
+    lots: &mut u32,
+    lasts: Duration,
+) -> Result<u64> {
     let begin = Instant::now();
-    crowd.begin(arguments.aim.temp_id, begin..begin + Duration::from_secs(3600));
-    for lot in 0..messages.div_ceil(arguments.in_flight) {
-        if begin.elapsed() > at_most {
-            break;
-        }
+    let deliveries = || crowd.with(|tally| tally.frames);
+    let before = deliveries();
+    while begin.elapsed() < lasts {
         for number in 0..arguments.in_flight {
-            let sender = (lot * arguments.in_flight + number) % arguments.sockets;
+            let sender = lots.wrapping_mul(arguments.in_flight).wrapping_add(number) % arguments.sockets;
             let mut frames = Frames::new();
             load::write(crowd, contents, sender, Instant::now(), &mut frames);
             crowd.sender(sender).send_all(&frames).map_err(|ended| crowd.explain(ended.into()))?;
         }
+        *lots = lots.wrapping_add(1);
         if !crowd.settle(PATIENCE).await {
             let verdict = crowd.with(|tally| tally.checker.verdict());
             let error = anyhow::anyhow!("deliveries did not come within {} s: {verdict:?}", PATIENCE.as_secs());
             return Err(crowd.explain(error));
         }
     }
-    crowd.finish().context("the run's books were closed early")
+    Ok(deliveries() - before)
 }
 
 impl Arguments {
@@ -143,20 +141,13 @@ impl Arguments {
 
 impl Report {
     pub(crate) fn print(&self) {
-        let mut table = Table::new(["us of CPU per delivery", &self.gateway, "kernel alone", "ratio"]);
-        table.row([
-            format!("{} sockets, {} in flight", self.sockets, self.in_flight),
-            format!("{:.2}", self.gateway_micros_per_delivery),
-            format!("{:.2}", self.kernel_micros_per_delivery),
-            format!("{:.2}", self.gateway_micros_per_delivery / self.kernel_micros_per_delivery),
-        ]);
-        table.print();
+        self.cost.print(&self.gateway, self.sockets, self.in_flight);
         println!(
             "{} messages, {} deliveries of {} bytes, {:.0} deliveries/s, p50 {} ms, p99 {} ms",
             count(self.messages),
-            count(self.deliveries),
+            count(self.cost.deliveries),
             self.frame_bytes,
-            self.deliveries_per_second,
+            self.cost.deliveries_per_second,
             milliseconds(self.send_to_device.p50),
             milliseconds(self.send_to_device.p99),
         );

@@ -1,5 +1,5 @@
 //! What the kernel alone takes for a fan-out: a bare loop of vectored writes, one a socket, to as many loopback sockets,
-//! read by this program just as the gateway's are.
+//! read by this program just as the server's are.
 
 use std::cell::RefCell;
 use std::io::{IoSlice, Write};
@@ -11,9 +11,16 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 
-/// How long it writes.
-const LASTS: Duration = Duration::from_secs(3);
+use crate::crowd::raise_open_files;
+
+/// As many sockets, and a writer.
+pub(crate) struct KernelAlone {
+    /// None while it writes.
+    writer: Option<Writer>,
+    readers: Vec<AbortHandle>,
+}
 
 /// Counts what the readers have read of a round.
 struct Round {
@@ -22,31 +29,58 @@ struct Round {
     done: mpsc::SyncSender<()>,
 }
 
-/// Processor time for each frame, where `frames` frames of `size` bytes go to each of `sockets` sockets in one write.
-///
-/// # Errors
-/// No sockets are to be had, or one does not take a write whole.
-pub(crate) async fn run(sockets: u32, frames: u32, size: usize) -> Result<Duration> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (done, next) = mpsc::sync_channel(1);
-    let bytes = sockets as usize * frames as usize * size;
-    let round = Rc::new(RefCell::new(Round { missing: bytes, bytes, done }));
-    let mut writers = Vec::with_capacity(sockets as usize);
-    let mut readers = Vec::with_capacity(sockets as usize);
-    for _ in 0..sockets {
-        let (reader, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        readers.push(tokio::task::spawn_local(read(reader?, round.clone())));
-        let writer = accepted?.0.into_std()?;
-        writer.set_nodelay(true)?;
-        writers.push(writer);
+struct Writer {
+    sockets: Vec<std::net::TcpStream>,
+    frame: Vec<u8>,
+    frames: usize,
+    /// Told when the readers have a round.
+    next: mpsc::Receiver<()>,
+}
+
+impl KernelAlone {
+    /// `frames` frames of `size` bytes will go to each of `sockets` sockets in one write.
+    ///
+    /// # Errors
+    /// No sockets are to be had.
+    pub(crate) async fn connect(sockets: u32, frames: u32, size: usize) -> Result<Self> {
+        // Two ends here, and the server's clients beside them.
+        raise_open_files(sockets as usize * 3)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (done, next) = mpsc::sync_channel(1);
+        let bytes = sockets as usize * frames as usize * size;
+        let round = Rc::new(RefCell::new(Round { missing: bytes, bytes, done }));
+        let mut writers = Vec::with_capacity(sockets as usize);
+        let mut readers = Vec::with_capacity(sockets as usize);
+        for _ in 0..sockets {
+            let (reader, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            readers.push(tokio::task::spawn_local(read(reader?, round.clone())).abort_handle());
+            let writer = accepted?.0.into_std()?;
+            writer.set_nodelay(true)?;
+            writers.push(writer);
+        }
+        let writer = Writer { sockets: writers, frame: vec![b'x'; size], frames: frames as usize, next };
+        Ok(Self { writer: Some(writer), readers })
     }
-    let frame = vec![b'x'; size];
-    let spent = tokio::task::spawn_blocking(move || write(&mut writers, &frame, frames as usize, &next)).await;
-    for reader in readers {
-        reader.abort();
+
+    /// Processor time for each frame, over so long a time.
+    ///
+    /// # Errors
+    /// A socket does not take a write whole, or a reader does not read.
+    pub(crate) async fn run(&mut self, lasts: Duration) -> Result<Duration> {
+        let mut writer = self.writer.take().context("the writer was lost")?;
+        let (spent, writer) = tokio::task::spawn_blocking(move || (writer.write(lasts), writer)).await?;
+        self.writer = Some(writer);
+        spent
     }
-    spent.context("the writer")?
+}
+
+impl Drop for KernelAlone {
+    fn drop(&mut self) {
+        for reader in &self.readers {
+            reader.abort();
+        }
+    }
 }
 
 async fn read(mut stream: TcpStream, round: Rc<RefCell<Round>>) {
@@ -62,28 +96,26 @@ async fn read(mut stream: TcpStream, round: Rc<RefCell<Round>>) {
     }
 }
 
-fn write(
-    writers: &mut [std::net::TcpStream],
-    frame: &[u8],
-    frames: usize,
-    next: &mpsc::Receiver<()>,
-) -> Result<Duration> {
-    let slices = vec![IoSlice::new(frame); frames];
-    let begin = Instant::now();
-    let mut spent = Duration::ZERO;
-    let mut rounds = 0_u32;
-    while begin.elapsed() < LASTS {
-        let before = processor_time();
-        for writer in writers.iter_mut() {
-            let written = writer.write_vectored(&slices)?;
-            ensure!(written == frames * frame.len(), "the kernel took {written} bytes of a write");
+impl Writer {
+    fn write(&mut self, lasts: Duration) -> Result<Duration> {
+        let slices = vec![IoSlice::new(&self.frame); self.frames];
+        let begin = Instant::now();
+        let mut spent = Duration::ZERO;
+        let mut rounds = 0_u32;
+        while begin.elapsed() < lasts {
+            let before = processor_time();
+            for socket in &mut self.sockets {
+                let written = socket.write_vectored(&slices)?;
+                ensure!(written == self.frames * self.frame.len(), "the kernel took {written} bytes of a write");
+            }
+            spent += processor_time().saturating_sub(before);
+            rounds += 1;
+            let next = self.next.recv_timeout(Duration::from_secs(5));
+            next.map_err(|_| anyhow!("the readers did not read a round"))?;
         }
-        spent += processor_time().saturating_sub(before);
-        rounds += 1;
-        next.recv_timeout(Duration::from_secs(5)).map_err(|_| anyhow!("the readers did not read a round"))?;
+        let frames = u32::try_from(self.sockets.len() * self.frames)?;
+        Ok(spent / rounds / frames)
     }
-    let frames = u32::try_from(writers.len() * frames)?;
-    Ok(spent / rounds / frames)
 }
 
 /// Of this thread.

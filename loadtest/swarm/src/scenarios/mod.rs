@@ -1,11 +1,14 @@
 //! What can be measured. A scenario is its arguments, a run and a report.
-//!
-//! A storm of reconnecting clients (a gateway killed under ten thousand of them) will be one more, once sessions can
-//! be resumed.
 
+mod beside_kernel;
+pub(crate) mod broadcast;
 pub(crate) mod drain;
 pub(crate) mod fanout;
+pub(crate) mod handshakes;
 pub(crate) mod idle;
-pub(crate) mod kernel_alone;
+mod kernel_alone;
 pub(crate) mod ramp;
 pub(crate) mod rooms;
+pub(crate) mod storm;
+
+pub(crate) use beside_kernel::BesideKernel;

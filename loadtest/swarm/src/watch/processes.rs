@@ -77,15 +77,23 @@ impl Processes {
         Self(self.0.iter().filter(is_gateway).cloned().collect())
     }
 
+    /// The processes at these targets; all gateways, where something else stands before them.
+    pub(crate) fn gateways_at(&self, targets: &[Target]) -> Self {
+        let Self(gateways) = self.gateways();
+        let at: Vec<u32> = targets.iter().filter_map(|target| kernel::listener(target.0)).collect();
+        let (named, others): (Vec<_>, Vec<_>) = gateways.into_iter().partition(|process| at.contains(&process.pid));
+        Self(if named.is_empty() { others } else { named })
+    }
+
     /// The process that listens at a target.
     pub(crate) fn at(&self, target: Target) -> Option<&Process> {
         let pid = kernel::listener(target.0)?;
         self.0.iter().find(|process| process.pid == pid)
     }
 
-    /// Only these.
-    pub(crate) fn only(process: &Process) -> Self {
-        Self(vec![process.clone()])
+    /// All others than the one of that name.
+    pub(crate) fn all_but(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|process| process.name != name).cloned().collect())
     }
 
     pub(crate) fn all(&self) -> &[Process] {
@@ -113,12 +121,6 @@ impl Processes {
                 Cost { name, cpu_seconds: cpu, cpu_percent, rss_bytes: resident(&stats, pid) }
             })
             .collect()
-    }
-
-    /// Resident memory of all, in bytes.
-    pub(crate) fn resident(&self) -> u64 {
-        let stats = kernel::stats();
-        self.0.iter().map(|process| resident(&stats, process.pid)).sum()
     }
 }
 
@@ -156,20 +158,6 @@ fn resident(stats: &HashMap<u32, Stat>, root: u32) -> u64 {
     let family = family(stats, root);
     let (root, children) = family.split_first().map_or((None, &[][..]), |(root, children)| (memory(root), children));
     root.map_or(0, |(all, _)| all) + children.iter().filter_map(memory).map(|(_, own)| own).sum::<u64>()
-}
-
-/// Resident memory once it has stopped moving (by more than a half percent in two seconds), or after `patience`.
-pub(crate) async fn settled_memory(processes: &Processes, patience: Duration) -> u64 {
-    let begin = std::time::Instant::now();
-    let mut before = processes.resident();
-    loop {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let now = processes.resident();
-        if now.abs_diff(before) * 200 < now || begin.elapsed() > patience {
-            return now;
-        }
-        before = now;
-    }
 }
 
 #[cfg(test)]

@@ -7,4 +7,4 @@ mod frame;
 mod packet;
 
 pub(crate) use frame::{Malformed, Opcode, parse, write};
-pub(crate) use packet::{Packet, delivered, refusal, seq_of_ack};
+pub(crate) use packet::{Packet, delivered, offset, private_id, refusal, seq_of_ack};

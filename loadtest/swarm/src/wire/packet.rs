@@ -10,8 +10,8 @@ pub(crate) enum Packet<'a> {
     Open(&'a [u8]),
     /// To be answered.
     Ping,
-    /// The answer to CONNECT.
-    Connected,
+    /// The answer to CONNECT, JSON.
+    Connected(&'a [u8]),
     /// CONNECT_ERROR, JSON.
     Refused(&'a [u8]),
     Disconnected,
@@ -34,7 +34,7 @@ impl<'a> Packet<'a> {
         match text {
             [b'0', rest @ ..] => Self::Open(rest),
             [b'2', ..] => Self::Ping,
-            [b'4', b'0', ..] => Self::Connected,
+            [b'4', b'0', rest @ ..] => Self::Connected(rest),
             [b'4', b'1', ..] => Self::Disconnected,
             [b'4', b'2', rest @ ..] => Self::event(rest),
             [b'4', b'3', rest @ ..] => {
@@ -54,6 +54,28 @@ impl<'a> Packet<'a> {
         let (name, rest) = text.split_at(end);
         Self::Event { name, args: rest.strip_prefix(b"\",").unwrap_or_default() }
     }
+}
+
+/// What a stock client keeps as its offset of this event: the last element of its array, the name included, if that is
+/// a string (socket.io-client, `Socket.emitEvent`).
+pub(crate) fn offset(name: &[u8], args: &[u8]) -> Option<String> {
+    if args.is_empty() {
+        return Some(String::from_utf8_lossy(name).into_owned());
+    }
+    // Nothing but a string ends in a quote; only then is it worth parsing.
+    args.strip_suffix(b"]")?.trim_ascii_end().strip_suffix(b"\"")?;
+    let array = [b"[", args].concat();
+    let values: Vec<&serde_json::value::RawValue> = serde_json::from_slice(&array).ok()?;
+    serde_json::from_str(values.last()?.get()).ok()
+}
+
+/// The private id in the answer to CONNECT, where the server gives one.
+pub(crate) fn private_id(connected: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Connected {
+        pid: Option<String>,
+    }
+    serde_json::from_slice::<Connected>(connected).ok()?.pid
 }
 
 /// The number that `text` begins with, and the rest.
@@ -139,7 +161,7 @@ mod tests {
         for (text, packet) in [
             ("0{\"sid\":\"a\"}", Packet::Open(b"{\"sid\":\"a\"}")),
             ("2", Packet::Ping),
-            ("40{\"sid\":\"b\"}", Packet::Connected),
+            ("40{\"sid\":\"b\"}", Packet::Connected(b"{\"sid\":\"b\"}")),
             ("41", Packet::Disconnected),
             ("42[\"hi\"]", Packet::Event { name: b"hi", args: b"" }),
             ("42[\"hi\",{\"a\":1}]", Packet::Event { name: b"hi", args: b"{\"a\":1}]" }),
@@ -153,6 +175,20 @@ mod tests {
         ] {
             assert_eq!(Packet::parse(text.as_bytes()), packet, "{text}");
         }
+    }
+
+    #[test]
+    fn an_offset_is_whatever_string_ends_an_event() {
+        let of = |args: &str| offset(b"hi", args.as_bytes());
+        assert_eq!(of("\"a\"]").as_deref(), Some("a"));
+        assert_eq!(of("{\"a\":1},\"b\\\"]\"]").as_deref(), Some("b\"]"));
+        assert_eq!(of("\"b\\\\\" ]").as_deref(), Some("b\\"));
+        assert_eq!(of("").as_deref(), Some("hi"), "an event without arguments ends in its name");
+        for none in ["1]", "{\"a\":\"b\"}]", "[\"a\"]]", "\"a\",null]"] {
+            assert_eq!(of(none), None, "{none}");
+        }
+        assert_eq!(private_id(br#"{"sid":"s","pid":"p"}"#).as_deref(), Some("p"));
+        assert_eq!(private_id(br#"{"sid":"s"}"#), None);
     }
 
     #[test]

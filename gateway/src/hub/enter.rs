@@ -1,0 +1,192 @@
+//! A client enters a room: the room is made live here first, then the client joins it at a known place.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parlor_core::error::{ChatError, Code};
+use parlor_core::event::{Delivery, Kind};
+use parlor_core::ids::{Offset, RoomId, Seq, UserId};
+use parlor_core::ports::Unavailable;
+
+use super::catch_up::{Behind, Caught, catch_up};
+use super::chain::Gap;
+use super::room::Room;
+use super::{deliver, gaps, repair};
+use crate::Shared;
+use crate::client::Client;
+
+/// The membership version of rooms that have none to compare: channels and inboxes.
+pub(crate) const ALWAYS: u64 = u64::MAX;
+
+/// Where a client enters a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// From now on.
+    Now,
+    /// From the event that made this user a member, as far as the cache still has it: they were told by their inbox,
+    /// and what was said meanwhile is theirs too.
+    Added,
+}
+
+/// Puts a client into a room: from when this returns, it gets everything that happens there. `version` is the room's
+/// membership version by which the client belongs there ([`ALWAYS`] where membership has none): a removal that its
+/// inbox told at or above it wins, whichever comes first.
+///
+/// # Errors
+/// `busy` when neither bus nor log can be asked where the room is; `ROOM_FULL`.
+pub(crate) async fn enter(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    room: &RoomId,
+    from: From,
+    version: u64,
+) -> Result<(), ChatError> {
+    if from == From::Added {
+        // One that cannot be opened now is tried again below.
+        let (_, since) = tokio::join!(opened(shared, room), since_added(shared, client, room));
+        if let Some(added) = since.first() {
+            let after = Seq(added.seq.0.saturating_sub(1));
+            fill(shared, room, after, &since);
+            return enter_behind(shared, client, room, after, version).await;
+        }
+    }
+    loop {
+        opened(shared, room).await.map_err(|error| {
+            tracing::warn!(%error, "a room cannot be opened");
+            ChatError::busy("live delivery cannot be set up right now")
+        })?;
+        let mut rooms = shared.hub.shard(room).rooms.lock();
+        // The room was closed meanwhile: once more.
+        let Some(entry) = rooms.get_mut(room).filter(|entry| entry.opened.initialized()) else { continue };
+        if entry.clients.len() >= shared.config.rooms.connections_per_room {
+            return Err(ChatError::new(Code::RoomFull, "too many are connected to this room here"));
+        }
+        if client.entered(room, version) {
+            if client.track.enter(room, is_channel(room, version), entry.stream, entry.chain.last()) {
+                client.socket.emit_offset();
+            }
+            entry.join(client);
+        }
+        return Ok(());
+    }
+}
+
+/// Puts a client into a room that it has up to `after`: it gets what lies between, then what happens.
+async fn enter_behind(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    room: &RoomId,
+    after: Seq,
+    version: u64,
+) -> Result<(), ChatError> {
+    if !client.entered(room, version) {
+        return Ok(());
+    }
+    client.track.enter(room, is_channel(room, version), shared.hub.stream(room), after);
+    match catch_up(shared, client, room, after, version).await {
+        Ok(Caught::Up) => Ok(()),
+        Ok(Caught::Left | Caught::Gone) => {
+            client.left(room);
+            Ok(())
+        }
+        Err(behind) => {
+            client.left(room);
+            match behind {
+                Behind::TooLong => Err(ChatError::busy("too much has been said in the room")),
+                Behind::Failed(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// Channels have no version to compare; nor have inboxes.
+fn is_channel(room: &RoomId, version: u64) -> bool {
+    version == ALWAYS && room.inbox_owner().is_none()
+}
+
+/// Up to where a room that is live here has been delivered.
+pub(crate) fn live_through(shared: &Shared, room: &RoomId) -> Option<Seq> {
+    let rooms = shared.hub.shard(room).rooms.lock();
+    rooms.get(room).and_then(|entry| entry.ring.newest())
+}
+
+/// Makes sure that a room is live here.
+pub(crate) async fn opened(shared: &Arc<Shared>, room: &RoomId) -> Result<(), Unavailable> {
+    let opened = {
+        let mut rooms = shared.hub.shard(room).rooms.lock();
+        rooms.entry(room.clone()).or_insert_with(|| Room::new(&shared.hub.budget)).opened.clone()
+    };
+    opened.get_or_try_init(|| open(shared, room)).await?;
+    Ok(())
+}
+
+/// Subscribes a room's channel, and finds the place from which on everything is delivered.
+async fn open(shared: &Arc<Shared>, room: &RoomId) -> Result<(), Unavailable> {
+    let ports = &shared.ports;
+    let shard = shared.hub.shard(room);
+    let _crossing = shard.channels.lock().await;
+    // With the bus away the wish is remembered there; what is missed until then is found by comparing heads.
+    let live = ports.fanout.subscribe(room).await;
+    let partition = ports.log.partition_of(room);
+    let end = match live {
+        Ok(()) => {
+            shared.hub.places.ends(vec![room.clone()]).await.ok().and_then(|ends| ends.first().copied().flatten())
+        }
+        Err(_) => None,
+    };
+    let offset = match end {
+        // A bus that has forgotten replays what is long in history: that is nothing new to who comes in now.
+        Some(end) => end.position.max(shared.hub.applied(partition).await),
+        None => Offset(ports.log.ends(partition).await?.next.0 - 1),
+    };
+    let place = Seq::new(ports.log.generation(), offset);
+    // Between the room's last event and the bus's position nothing has happened in it.
+    let quiet = end
+        .filter(|end| end.position == offset)
+        .map(|end| end.head.unwrap_or_else(|| Seq::new(ports.log.generation(), end.from)).min(place));
+    let gap = {
+        let mut rooms = shard.rooms.lock();
+        let Some(entry) = rooms.get_mut(room) else { return Ok(()) };
+        entry.ring.restart(quiet.unwrap_or(place));
+        let (ready, gap) = entry.chain.open(place);
+        for delivery in &ready {
+            deliver(shared, entry, delivery);
+        }
+        gap
+    };
+    if let Some(gap) = gap {
+        repair(shared, room.clone(), gap);
+    }
+    Ok(())
+}
+
+/// What the cache has of a room since a client's user was made a member, from that event on; nothing if it does not have
+/// that.
+async fn since_added(shared: &Shared, client: &Client, room: &RoomId) -> Vec<Delivery> {
+    let Some(user) = client.user() else { return Vec::new() };
+    let mut cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, 100).await.unwrap_or_default();
+    match cached.iter().rposition(|delivery| adds(&delivery.event.kind, &user.id)) {
+        Some(at) => cached.split_off(at),
+        None => Vec::new(),
+    }
+}
+
+/// Puts what was read of a room into its ring, if nothing is missing between the two.
+fn fill(shared: &Shared, room: &RoomId, after: Seq, events: &[Delivery]) {
+    if let Some(entry) = shared.hub.shard(room).rooms.lock().get_mut(room) {
+        let through = entry.ring.base();
+        let before = events.partition_point(|delivery| delivery.seq <= through);
+        if gaps::spans(&events[..before], Gap { after, through }) {
+            entry.ring.fill(Instant::now(), after, through, &events[..before]);
+        }
+    }
+}
+
+/// Whether an event made the user a member.
+pub(crate) fn adds(kind: &Kind, user: &UserId) -> bool {
+    match kind {
+        Kind::RoomCreated { .. } => true,
+        Kind::MemberJoined { member, .. } => member.user.id == *user,
+        _ => false,
+    }
+}

@@ -1,0 +1,117 @@
+//! After CONNECT was answered: the client is put back into its rooms, and given what it missed.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use parlor_core::event::RoomKind;
+use parlor_core::ports::store::Membership;
+use parlor_core::session::Standing;
+use parlor_socketio::CloseReason;
+
+use super::plan::{Plan, Return, Stay};
+use super::recall::{Session, count};
+use super::supersede;
+use crate::client::Client;
+use crate::hub::{self, Behind, Caught};
+use crate::{Shared, commands};
+
+/// Rooms made live side by side.
+const OPENING: usize = 32;
+/// Rooms of which events are handed over side by side: what each may have in hand must fit into the queue together.
+const REPLAYING: usize = 4;
+
+/// Puts an identified client back where its session was. False: that cannot be done any more, and nothing was done; it
+/// is to be welcomed as anybody.
+pub(crate) async fn replay(shared: &Arc<Shared>, client: &Arc<Client>, mut session: Session) -> bool {
+    let Some(plan) = session.plan(shared).await else { return false };
+    count("recovered");
+    learn(shared, client, &session);
+    begin(client, session, &plan);
+    // What was left goes first: the inbox then says that it was left.
+    for place in plan.returns.iter().filter(|place| place.stay == Stay::Out) {
+        let caught = hub::up_to_leaving(shared, client, &place.room, place.after, place.version).await;
+        client.track.leave(&place.room);
+        settle(shared, client, place, caught);
+    }
+    let (inbox, rooms): (Vec<&Return>, Vec<&Return>) =
+        plan.returns.iter().filter(|place| place.stay != Stay::Out).partition(|place| is_inbox(place));
+    for place in inbox {
+        come_back(shared, client, place).await;
+    }
+    futures_util::stream::iter(&rooms)
+        .for_each_concurrent(OPENING, |place| async move {
+            // One that cannot be opened yet is tried again where it is entered.
+            let _ = hub::opened(shared, &place.room).await;
+        })
+        .await;
+    futures_util::stream::iter(&rooms).for_each_concurrent(REPLAYING, |place| come_back(shared, client, place)).await;
+    supersede(shared, client).await;
+    client.track.begin();
+    client.socket.emit_offset();
+    true
+}
+
+fn is_inbox(place: &Return) -> bool {
+    place.room.inbox_owner().is_some()
+}
+
+/// What the snapshot knows of the user's memberships serves while the store is away.
+fn learn(shared: &Shared, client: &Client, session: &Session) {
+    let Some(user) = client.user() else { return };
+    for Standing { room, kind, role, version, members, .. } in &session.snapshot.rooms {
+        if let Some(kind) = kind {
+            let membership = role.map(|role| Membership { role, reads_through: None });
+            shared.memberships.recall(room, *kind, *version, *members, &user.id, membership);
+        }
+    }
+    // Who is in a channel is in it whatever its version.
+    for place in session.places.iter().filter(|place| place.channel && place.base.is_none()) {
+        shared.memberships.recall(&place.room, RoomKind::Channel, u64::MAX, 0, &user.id, None);
+    }
+}
+
+/// The client is noted to be in all its rooms, so that whatever else would put it there finds it there.
+fn begin(client: &Client, session: Session, plan: &Plan) {
+    client.track.resume(session.base, session.places, session.others);
+    client.heard_inbox_through(plan.inbox);
+    for place in plan.returns.iter().filter(|place| place.stay != Stay::Out) {
+        client.entered(&place.room, place.version);
+        if place.stay == Stay::Added {
+            client.track.enter(&place.room, false, 0, place.after);
+        }
+    }
+}
+
+async fn come_back(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return) {
+    let caught = hub::catch_up(shared, client, &place.room, place.after, place.version).await;
+    if matches!(caught, Ok(Caught::Up))
+        && place.version == hub::ALWAYS
+        && !is_inbox(place)
+        && let Some(user) = client.user()
+    {
+        commands::rejoin_channel(shared, &user, &place.room).await;
+    }
+    settle(shared, client, place, caught);
+}
+
+fn settle(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return, caught: Result<Caught, Behind>) {
+    match caught {
+        Ok(Caught::Up) => {}
+        Ok(Caught::Left | Caught::Gone) => {
+            client.left(&place.room);
+        }
+        Err(Behind::Failed(error)) => {
+            client.left(&place.room);
+            hub::not_entered(client, &place.room, &error);
+        }
+        Err(Behind::TooLong) => {
+            // It would find the same when it comes back: it is to start anew.
+            let (shared, client) = (shared.clone(), client.clone());
+            tokio::spawn(async move {
+                // Gone with the memory, if that is away: it starts anew all the same.
+                let _ = shared.ports.sessions.end(&client.private_id).await;
+                client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
+            });
+        }
+    }
+}
