@@ -79,12 +79,14 @@ test("a stock client whose transport breaks comes back by itself, to any gateway
   const { a, b, listener, roomId } = await pair(t);
   await settled(listener);
   const gateways = new Set();
+  const { id } = b;
   for (let round = 0; round < 6; round++) {
     const back = heard(b, "connect");
     b.io.engine.transport.ws.terminate();
     await send(a, roomId, `away ${round}`);
     await back;
     assert.equal(b.recovered, true);
+    assert.equal(b.id, id, "the socket's id is the same");
     gateways.add(gatewayOf(b));
     await until("Ben has it", () => listener.all.some(({ content }) => content === `away ${round}`));
     await settled(listener);
