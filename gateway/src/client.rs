@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use parlor_core::event::{Actor, Delivery, Ephemeral};
@@ -28,6 +29,7 @@ pub(crate) struct Client {
     pub(crate) lineage: Box<str>,
     /// Where it stands, for when it comes back.
     pub(crate) track: Arc<Track>,
+    foreign: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -86,7 +88,14 @@ impl Client {
             heard_inbox: Seq::ZERO,
             closed: false,
         };
-        let client = Arc::new(Self { socket, private_id, lineage, track, state: Mutex::new(state) });
+        let client = Arc::new(Self {
+            socket,
+            private_id,
+            lineage,
+            track,
+            foreign: AtomicBool::new(false),
+            state: Mutex::new(state),
+        });
         client.track.belongs_to(&client);
         client
     }
@@ -256,6 +265,22 @@ impl Client {
             self.socket.emit_offset();
         }
         was
+    }
+
+    /// Notes that this gateway cannot serve it in a room. Where it stands there is kept, for when it comes back.
+    pub(crate) fn dropped(&self, room: &RoomId) {
+        self.state.lock().rooms.remove(room);
+    }
+
+    /// It goes by the private id of a session that is another user's: nothing is written, renewed or ended there.
+    pub(crate) fn disown(&self) {
+        self.foreign.store(true, Ordering::Release);
+        self.track.close();
+    }
+
+    /// Whether the session of its private id is its own.
+    pub(crate) fn owns_session(&self) -> bool {
+        !self.foreign.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_in(&self, room: &RoomId) -> bool {

@@ -131,14 +131,23 @@ impl Conversation {
     /// The socket has just become somebody: it goes on where it was, or begins.
     async fn welcome(&self) {
         let Some(user) = self.client.user() else { return };
-        let session = self.session.lock().take().filter(|session| session.belongs_to(&user.id));
-        if let Some(session) = session
-            && resume::replay(&self.shared, &self.client, *session).await
-        {
-            presence::arrived(&self.shared, &self.client).await;
-            self.tell_rooms();
-        } else {
-            self.begin(&user).await;
+        let session = self.session.lock().take();
+        match session {
+            None => self.begin(&user).await,
+            Some(session) if !session.belongs_to(&user.id) => {
+                // It presented this session before it said who it is.
+                self.client.disown();
+                self.begin(&user).await;
+            }
+            Some(session) => {
+                if resume::replay(&self.shared, &self.client, *session).await {
+                    presence::arrived(&self.shared, &self.client).await;
+                    self.tell_rooms();
+                } else {
+                    // It was told that it is recovered, and is not.
+                    resume::start_anew(&self.shared, &self.client);
+                }
+            }
         }
     }
 
@@ -331,6 +340,7 @@ impl Session for Conversation {
         let over = matches!(reason, CloseReason::ClientDisconnect | CloseReason::ServerDisconnect);
         if over
             && self.client.user().is_some()
+            && self.client.owns_session()
             && let Err(error) = self.shared.ports.sessions.end(&self.client.private_id).await
         {
             tracing::debug!(%error, "a session could not be ended; it expires");

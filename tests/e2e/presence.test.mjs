@@ -22,6 +22,10 @@ function record(socket, event) {
 test("typing is told to the others with its name, and never to the typist", async (t) => {
   const { people, roomId } = await group(t);
   const [ann, ben] = people;
+  // Told of a room, a socket enters it; typing is for those who are there.
+  const there = heard(ben.socket, "message.received", ({ content }) => content === "first");
+  await send(ann.socket, roomId, "first");
+  await there;
   const own = record(ann.socket, "typing.user");
   const begin = heard(ben.socket, "typing.user", ({ isTyping }) => isTyping);
   await done(ann.socket, "typing.start", { roomId, userId: "ignored", userName: "Ignored" });

@@ -209,7 +209,7 @@ fn next(
     for delivery in page.iter().filter(|delivery| hears(client, delivery)) {
         give(shared, client, delivery, entry.stream);
     }
-    entry.join(client);
+    entry.join(client, after);
     Ok(Some(Step::Joined))
 }
 

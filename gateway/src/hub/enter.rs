@@ -42,11 +42,15 @@ pub(crate) async fn enter(
     version: u64,
 ) -> Result<(), ChatError> {
     if from == From::Added {
-        // One that cannot be opened now is tried again below.
-        let (_, since) = tokio::join!(opened(shared, room), since_added(shared, client, room));
-        if let Some(added) = since.first() {
-            let after = Seq(added.seq.0.saturating_sub(1));
+        // Live first: what the cache does not have by then comes from the bus, however late the room's own record of the
+        // adding is. A room that cannot be opened now is tried again below.
+        let live = opened(shared, room).await.ok().and_then(|()| place(shared, room));
+        let since = since_added(shared, client, room).await;
+        let added = since.first().map(|added| Seq(added.seq.0.saturating_sub(1)));
+        if let Some(after) = added {
             fill(shared, room, after, &since);
+        }
+        if let Some(after) = added.or(live) {
             return enter_behind(shared, client, room, after, version).await;
         }
     }
@@ -65,7 +69,7 @@ pub(crate) async fn enter(
             if client.track.enter(room, is_channel(room, version), entry.stream, entry.chain.last()) {
                 client.socket.emit_offset();
             }
-            entry.join(client);
+            entry.join(client, Seq::ZERO);
         }
         return Ok(());
     }
@@ -90,13 +94,18 @@ async fn enter_behind(
             Ok(())
         }
         Err(behind) => {
-            client.left(room);
+            client.dropped(room);
             match behind {
                 Behind::TooLong => Err(ChatError::busy("too much has been said in the room")),
                 Behind::Failed(error) => Err(error),
             }
         }
     }
+}
+
+/// Up to where a room has been delivered here.
+fn place(shared: &Shared, room: &RoomId) -> Option<Seq> {
+    shared.hub.shard(room).rooms.lock().get(room).map(|entry| entry.chain.last())
 }
 
 /// Channels have no version to compare; nor have inboxes.

@@ -37,7 +37,8 @@ pub(crate) async fn missed(shared: &Arc<Shared>, places: &[(RoomId, Seq)]) -> Re
 
 fn here(shared: &Shared, room: &RoomId, after: Seq) -> Option<Missed> {
     let rooms = shared.hub.shard(room).rooms.lock();
-    let entry = rooms.get(room).filter(|entry| entry.opened.initialized())?;
+    // A client that has more than was delivered here may lack more than the ring can tell.
+    let entry = rooms.get(room).filter(|entry| entry.opened.initialized() && after <= entry.chain.last())?;
     entry.ring.behind(after).map(|rest| Missed::Exactly(rest.len()))
 }
 

@@ -226,8 +226,10 @@ fn offer(shared: &Arc<Shared>, delivery: Delivery) {
 
 /// Delivers to the room's clients, and does what the event means for this gateway. Called under the room's lock.
 fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
-    expect(&room.clients, delivery);
-    room.deliver(delivery);
+    let without = room.without(delivery.seq);
+    let clients = without.as_deref().unwrap_or(&room.clients);
+    expect(clients, delivery);
+    room.deliver(delivery, clients);
     room.ring.push(Instant::now(), delivery);
     let age = Timestamp::now().0.saturating_sub(delivery.time.0).max(0);
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a latency")]
@@ -242,15 +244,20 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         Kind::MemberJoined { member, .. } => shared.memberships.forget(&event.room, &member.user.id),
         Kind::MemberLeft { user, .. } => {
             shared.memberships.forget(&event.room, user);
-            room.clients.retain(|client| !(client.is(user) && client.left(&event.room)));
+            let had =
+                |client: &Arc<Client>| without.as_ref().is_some_and(|w| !w.iter().any(|c| Arc::ptr_eq(c, client)));
+            room.clients.retain(|client| had(client) || !(client.is(user) && client.left(&event.room)));
             if room.clients.is_empty() {
                 room.idle_since = Some(Instant::now());
             }
         }
-        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } => heed_inbox(shared, &room.clients, delivery),
+        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } => {
+            heed_inbox(shared, without.as_deref().unwrap_or(&room.clients), delivery);
+        }
         Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
         Kind::MessageEdited { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
     }
+    room.caught_up(delivery.seq);
 }
 
 /// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room
@@ -340,14 +347,14 @@ fn repair(shared: &Arc<Shared>, room: RoomId, gap: Gap) {
     });
 }
 
-/// Goes on behind a gap that cannot be filled. Who was in the room is closed and comes back, for what lies in the gap is
-/// in history alone.
+/// Goes on behind a gap that cannot be filled. Who was in the room starts anew, for what lies in the gap is in history
+/// alone.
 fn given_up(shared: &Arc<Shared>, room: &RoomId, through: Seq) -> Option<Gap> {
     let mut rooms = shared.hub.shard(room).rooms.lock();
     let entry = rooms.get_mut(room)?;
     for client in std::mem::take(&mut entry.clients) {
-        client.left(room);
-        client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
+        client.dropped(room);
+        resume::start_anew(shared, &client);
     }
     entry.idle_since = Some(Instant::now());
     entry.ring.restart(through);

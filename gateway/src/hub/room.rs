@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parlor_core::event::{Delivery, Ephemeral};
-use parlor_core::ids::RoomId;
+use parlor_core::ids::{RoomId, Seq};
 use parlor_socketio::{Frame, Mark};
 use smallvec::SmallVec;
 use tokio::sync::OnceCell;
@@ -17,6 +17,9 @@ use crate::vocabularies::{News, Vocabulary, told_by_inbox};
 
 pub(crate) struct Room {
     pub(crate) clients: Vec<Arc<Client>>,
+    /// Those of them who have more than this gateway has delivered, and up to where: they were on another, which was
+    /// ahead. What they have is not given to them again.
+    early: Vec<(Arc<Client>, Seq)>,
     pub(crate) chain: Chain,
     /// Its newest deliveries.
     pub(crate) ring: Ring,
@@ -36,6 +39,7 @@ impl Room {
         static STREAMS: AtomicU64 = AtomicU64::new(1);
         Self {
             clients: Vec::new(),
+            early: Vec::new(),
             chain: Chain::opening(),
             ring: Ring::new(budget.clone()),
             stream: STREAMS.fetch_add(1, Ordering::Relaxed),
@@ -45,8 +49,13 @@ impl Room {
         }
     }
 
-    /// From now on `client` hears everything.
-    pub(crate) fn join(&mut self, client: &Arc<Client>) {
+    /// From now on `client`, who has the room up to `after`, hears everything behind that.
+    pub(crate) fn join(&mut self, client: &Arc<Client>, after: Seq) {
+        if after > self.chain.last() {
+            // A quiet room may never deliver what the sockets of earlier returns had.
+            self.early.retain(|(early, _)| early.socket.is_open());
+            self.early.push((client.clone(), after));
+        }
         // One that was put out and comes in again may not have been taken away yet.
         if !self.clients.iter().any(|other| Arc::ptr_eq(other, client)) {
             self.clients.push(client.clone());
@@ -54,14 +63,30 @@ impl Room {
         self.idle_since = None;
     }
 
-    /// Puts a delivery on every local socket's queue: rendered and framed once per vocabulary that is spoken here.
-    pub(crate) fn deliver(&self, delivery: &Delivery) {
+    /// Whether `client` has this event already.
+    fn has(&self, client: &Arc<Client>, seq: Seq) -> bool {
+        self.early.iter().any(|(early, after)| seq <= *after && Arc::ptr_eq(early, client))
+    }
+
+    /// Those of the clients who do not have this event yet, where somebody does.
+    pub(crate) fn without(&self, seq: Seq) -> Option<Vec<Arc<Client>>> {
+        let some = self.early.iter().any(|(_, after)| seq <= *after);
+        some.then(|| self.clients.iter().filter(|client| !self.has(client, seq)).cloned().collect())
+    }
+
+    /// The room has been delivered up to `seq`: who had no more than that is as all others.
+    pub(crate) fn caught_up(&mut self, seq: Seq) {
+        self.early.retain(|(client, after)| *after > seq && client.socket.is_open());
+    }
+
+    /// Puts a delivery on these sockets' queues: rendered and framed once per vocabulary that is spoken here.
+    pub(crate) fn deliver(&self, delivery: &Delivery, clients: &[Arc<Client>]) {
         let mut frames = Frames::default();
         let told = told_by_inbox(&delivery.event);
-        for client in self.clients.iter().filter(|client| told.is_none_or(|user| !client.is(user))) {
+        for client in clients.iter().filter(|client| told.is_none_or(|user| !client.is(user))) {
             client.deliver(delivery, self.stream, &mut frames);
         }
-        let sockets = u64::try_from(self.clients.len()).unwrap_or(u64::MAX);
+        let sockets = u64::try_from(clients.len()).unwrap_or(u64::MAX);
         metrics::counter!("parlor_events_out_total").increment(sockets);
     }
 

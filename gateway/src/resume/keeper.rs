@@ -170,7 +170,8 @@ fn snapshot(shared: &Shared, client: &Client, base: &Base, rooms: Vec<(RoomId, S
 
 /// Gives the sessions of all clients here their time anew, and has those that are gone written again.
 async fn touch_all(shared: &Arc<Shared>) {
-    let clients = shared.clients.all();
+    let mut clients = shared.clients.all();
+    clients.retain(|client| client.owns_session());
     for clients in clients.chunks(TOUCHING) {
         let ids: Vec<&str> = clients.iter().map(|client| &*client.private_id).collect();
         match shared.ports.sessions.touch(&ids, TTL).await {

@@ -41,6 +41,20 @@ async fn supersede(shared: &Arc<Shared>, client: &Client) {
     }
 }
 
+/// What this client lacks cannot be given to it: it is closed, and when it comes back it is told that it was not
+/// recovered.
+pub(crate) fn start_anew(shared: &Arc<Shared>, client: &Arc<Client>) {
+    client.track.close();
+    let (shared, client) = (shared.clone(), client.clone());
+    tokio::spawn(async move {
+        // With the memory of sessions away it is not found there either, or what it lacks is counted again.
+        if client.owns_session() {
+            let _ = shared.ports.sessions.end(&client.private_id).await;
+        }
+        client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
+    });
+}
+
 /// A session of the inbox's owner goes on with the connection `by`.
 pub(crate) fn superseded(shared: &Shared, inbox: &RoomId, socket: &str, by: &str) {
     let Some(user) = inbox.inbox_owner() else { return };

@@ -6,11 +6,10 @@ use futures_util::StreamExt;
 use parlor_core::event::RoomKind;
 use parlor_core::ports::store::Membership;
 use parlor_core::session::Standing;
-use parlor_socketio::CloseReason;
 
 use super::plan::{Plan, Return, Stay};
 use super::recall::{Session, count};
-use super::supersede;
+use super::{start_anew, supersede};
 use crate::client::Client;
 use crate::hub::{self, Behind, Caught};
 use crate::{Shared, commands};
@@ -45,7 +44,10 @@ pub(crate) async fn replay(shared: &Arc<Shared>, client: &Arc<Client>, mut sessi
         })
         .await;
     futures_util::stream::iter(&rooms).for_each_concurrent(REPLAYING, |place| come_back(shared, client, place)).await;
-    supersede(shared, client).await;
+    // One whose place was taken meanwhile takes none.
+    if client.socket.is_open() {
+        supersede(shared, client).await;
+    }
     client.track.begin();
     client.socket.emit_offset();
     true
@@ -101,17 +103,10 @@ fn settle(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return, caught: Re
             client.left(&place.room);
         }
         Err(Behind::Failed(error)) => {
-            client.left(&place.room);
+            client.dropped(&place.room);
             hub::not_entered(client, &place.room, &error);
         }
-        Err(Behind::TooLong) => {
-            // It would find the same when it comes back: it is to start anew.
-            let (shared, client) = (shared.clone(), client.clone());
-            tokio::spawn(async move {
-                // Gone with the memory, if that is away: it starts anew all the same.
-                let _ = shared.ports.sessions.end(&client.private_id).await;
-                client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
-            });
-        }
+        // It would find the same when it comes back.
+        Err(Behind::TooLong) => start_anew(shared, client),
     }
 }

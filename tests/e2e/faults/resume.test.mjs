@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { untilShown } from "../../lib/checker.mjs";
 import { kill, mendAfter, start, stopPostgresImmediately } from "../../lib/cluster.mjs";
-import { connect, done, gatewayOf, newChannel, newGroup, newUser, send } from "../../lib/clients.mjs";
+import { client, connect, done, gatewayOf, newChannel, newGroup, newUser, send, tokenOf } from "../../lib/clients.mjs";
+import { pause } from "../../lib/pause.mjs";
 import { GATEWAYS, gatewayUrl } from "../../lib/place.mjs";
 import { Listener, comeBack, goAway, settled } from "../../lib/returning.mjs";
 import { allIsWell, scene } from "../../lib/scene.mjs";
@@ -36,6 +37,36 @@ test("a gateway killed with -9: a stock client goes on elsewhere as if nothing h
   const twice = ids.length - new Set(ids).size;
   assert.ok(twice <= 20, `${twice} messages came again`);
   t.diagnostic(`${ledger.sends.length} messages, ${again} sent again, ${twice} given again; Ben was back after ${away} ms`);
+});
+
+test("a gateway that is behind gives nothing again to a client that was on one ahead", async (t) => {
+  const [ann, ben, cem] = [newUser("Ann"), newUser("Ben"), newUser("Cem")];
+  const a = await connect(t, ann, { url: gatewayUrl("gateway-1") });
+  const b = await connect(t, ben, { url: gatewayUrl("gateway-1") });
+  const c = await connect(t, cem, { url: gatewayUrl("gateway-2") });
+  const listener = new Listener(b);
+  const roomId = await newGroup({ user: ann, socket: a }, [{ user: ben, socket: b }, { user: cem, socket: c }]);
+  await settled(listener);
+  const back = client(t, gatewayUrl("gateway-2"), { token: await tokenOf(ben) });
+  const given = new Listener(back);
+  await new Promise((opened) => back.io.open(opened));
+  const resume = await pause(t, "gateway-2");
+  const said = Array.from({ length: 300 }, (_, at) => `said ${at}`);
+  for (const content of said) await send(a, roomId, content);
+  await until("Ben has all", () => listener.contents(roomId).length === said.length);
+  await settled(listener);
+  Object.assign(back, { _pid: b._pid, _lastOffset: b._lastOffset });
+  await goAway(b);
+  back.connect();
+  await resume();
+  await until("Ben is back", () => back.connected, { within: 15_000 });
+  assert.equal(back.recovered, true);
+  await until("the gateway is up to date, and Ben hears on", async () => {
+    await send(a, roomId, "more");
+    return given.contents(roomId).includes("more");
+  }, { within: 20_000, every: 500 });
+  const again = given.contents(roomId).filter((content) => content !== "more");
+  assert.deepEqual(again, [], "he had them all");
 });
 
 test("without PostgreSQL a client comes back, gets what it missed, hears and sends", async (t) => {
