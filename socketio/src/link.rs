@@ -219,58 +219,49 @@ impl Link {
     /// offset event that follows them. Empty where there is nothing, or the client has gone over to a WebSocket.
     pub(crate) fn take_packets(self: &Arc<Self>, max: usize) -> Vec<Frame> {
         loop {
-            let taken = self.take_once(max);
-            // What was queued while this queue was looked at woke nobody: it is looked at again.
-            if !taken.is_empty() || !self.has_packets() {
-                return taken;
-            }
-        }
-    }
-
-    fn has_packets(&self) -> bool {
-        let outbox = self.outbox.lock();
-        !outbox.is_busy() && outbox.stream.is_none() && (!outbox.frames.is_empty() || outbox.offset_due)
-    }
-
-    fn take_once(self: &Arc<Self>, max: usize) -> Vec<Frame> {
-        let mut taken = Vec::new();
-        let offset_due = {
-            let mut outbox = self.outbox.lock();
-            if outbox.is_busy() || outbox.stream.is_some() {
-                return taken;
-            }
-            outbox.scheduled = false;
-            // One packet is left for the offset event.
-            let (mut size, mut count) = (0, 1);
-            while let Some(next) = outbox.frames.front() {
-                size += next.packets().len() + 1;
-                count += next.count();
-                if !taken.is_empty() && (size > max || count > RESPONSE) {
-                    break;
+            let mut taken = Vec::new();
+            let offset_due = {
+                let mut outbox = self.outbox.lock();
+                if outbox.is_busy() || outbox.stream.is_some() {
+                    return taken;
                 }
-                taken.extend(outbox.frames.pop_front());
-            }
-            outbox.shrink();
-            outbox.writing = true;
-            std::mem::take(&mut outbox.offset_due)
-        };
-        let mut cost = 0;
-        if !taken.is_empty() || offset_due {
-            cost = taken.iter().map(Frame::cost).sum();
+                outbox.scheduled = false;
+                // One packet is left for the offset event.
+                let (mut size, mut count) = (0, 1);
+                while let Some(next) = outbox.frames.front() {
+                    size += next.packets().len() + 1;
+                    count += next.count();
+                    if !taken.is_empty() && (size > max || count > RESPONSE) {
+                        break;
+                    }
+                    taken.extend(outbox.frames.pop_front());
+                }
+                outbox.shrink();
+                // Nothing is held, so that whoever queues something next wakes the poll.
+                if taken.is_empty() && !outbox.offset_due {
+                    return taken;
+                }
+                outbox.writing = true;
+                std::mem::take(&mut outbox.offset_due)
+            };
+            let cost = taken.iter().map(Frame::cost).sum();
             if let Some(tracker) = self.tracker.get() {
                 taken.extend(tracker.after(&taken, offset_due));
             }
+            let upgraded = {
+                let mut outbox = self.outbox.lock();
+                outbox.writing = false;
+                outbox.bytes = outbox.bytes.saturating_sub(cost);
+                outbox.stream.is_some() && outbox.schedule()
+            };
+            if upgraded {
+                self.schedule();
+            }
+            if !taken.is_empty() {
+                return taken;
+            }
+            // The offset had nothing to say, and what was queued meanwhile woke nobody: once more.
         }
-        let upgraded = {
-            let mut outbox = self.outbox.lock();
-            outbox.writing = false;
-            outbox.bytes = outbox.bytes.saturating_sub(cost);
-            outbox.stream.is_some() && outbox.schedule()
-        };
-        if upgraded {
-            self.schedule();
-        }
-        taken
     }
 
     /// Gives up the transport and drops what is queued, while sockets may live on in the application.
@@ -310,7 +301,7 @@ impl Link {
     }
 
     pub(crate) fn transport(&self) -> Transport {
-        if self.mailbox.is_none() || self.is_websocket() { Transport::WebSocket } else { Transport::Polling }
+        if self.is_websocket() { Transport::WebSocket } else { Transport::Polling }
     }
 
     fn is_websocket(&self) -> bool {

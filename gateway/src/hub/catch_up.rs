@@ -74,7 +74,7 @@ pub(crate) async fn catch_up(
             return Ok(Caught::Gone);
         }
         if !client.is_in(room) {
-            return leaving(shared, client, room, after, version).await;
+            return up_to_leaving(shared, client, room, after, version).await;
         }
         let step = match opened(shared, room).await {
             Ok(()) => next(shared, client, room, after, version),
@@ -118,8 +118,8 @@ pub(crate) async fn catch_up(
     }
 }
 
-/// The client is in the room no more, for its inbox has said so: it gets what lies before that.
-async fn leaving(
+/// Brings a client that is out of a room since it was last here up to its leaving: what was said later is not its own.
+pub(crate) async fn up_to_leaving(
     shared: &Arc<Shared>,
     client: &Arc<Client>,
     room: &RoomId,
@@ -144,17 +144,6 @@ async fn leaving(
             Err(_) => return Ok(Caught::Left),
         }
     }
-}
-
-/// Brings a client that is out of a room since it was last here up to its leaving.
-pub(crate) async fn up_to_leaving(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    room: &RoomId,
-    after: Seq,
-    version: u64,
-) -> Result<Caught, Behind> {
-    leaving(shared, client, room, after, version).await
 }
 
 /// Waits until the socket's queue has room for a page. False: the socket is gone.
