@@ -1,7 +1,8 @@
 //! What a client may ask for, parsed in full. Vocabularies make these; the gateway's commands act on them.
 
-use crate::event::MessageType;
-use crate::ids::{MessageId, RoomId, Seq, UserId};
+use crate::device::{Address, Bundle};
+use crate::event::{MessageType, Role, Status};
+use crate::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use crate::time::Timestamp;
 
 /// One request. Who asks is known from the connection, never from the payload.
@@ -34,6 +35,8 @@ pub enum Command {
         room: Option<RoomId>,
         /// The new content.
         content: String,
+        /// The content is ciphertext.
+        encrypted: bool,
     },
     /// Delete a message.
     Delete {
@@ -55,6 +58,299 @@ pub enum Command {
     Heartbeat,
     /// Ask for a clean close.
     Disconnect,
+
+    // ---- messages -------------------------------------------------------------------------------------------------
+    /// Add a reaction to a message, or take one's own back.
+    React {
+        /// To which.
+        message: MessageId,
+        /// Its room where the client names it.
+        room: Option<RoomId>,
+        /// The emoji, as sent.
+        emoji: String,
+        /// False takes it back.
+        on: bool,
+    },
+    /// Pin a message to its room, or unpin it.
+    Pin {
+        /// Which.
+        message: MessageId,
+        /// Its room where the client names it.
+        room: Option<RoomId>,
+        /// False unpins.
+        on: bool,
+    },
+    /// The pinned messages of a room.
+    Pins {
+        /// Which.
+        room: RoomId,
+    },
+    /// Full-text search in the caller's rooms.
+    Search(Search),
+    /// All that happened in a room since a place: messages, edits, deletions, reactions, pins, membership.
+    Sync {
+        /// Of which room.
+        room: RoomId,
+        /// After this place.
+        after: Cursor,
+        /// Events on a page.
+        limit: u32,
+    },
+    /// A page counted from the newest message, with the total.
+    Messages {
+        /// Of which room.
+        room: RoomId,
+        /// Messages on the page.
+        limit: u32,
+        /// Newest messages left out.
+        offset: u64,
+    },
+    /// Words that a room talks about now.
+    Topics {
+        /// Which room.
+        room: RoomId,
+        /// At most so many, the most frequent first.
+        limit: u32,
+    },
+
+    // ---- receipts -------------------------------------------------------------------------------------------------
+    /// Messages have reached the caller's device; all before them have too.
+    Delivered {
+        /// Their room where the client names it.
+        room: Option<RoomId>,
+        /// Which, at least one.
+        messages: Vec<MessageId>,
+    },
+    /// The caller has read messages; all before them too.
+    Read {
+        /// Their room where the client names it.
+        room: Option<RoomId>,
+        /// Which. None, with a room: all that it holds.
+        messages: Vec<MessageId>,
+    },
+    /// Whom a message has reached, and who has read it.
+    Receipts {
+        /// Which.
+        message: MessageId,
+        /// Its room where the client names it.
+        room: Option<RoomId>,
+    },
+
+    // ---- presence -------------------------------------------------------------------------------------------------
+    /// Set one's own status.
+    Status {
+        /// To what. Offline: hidden, while the socket stays and hears.
+        status: Status,
+    },
+    /// The presence of users with whom the caller shares a room.
+    Presence {
+        /// Whose.
+        users: Vec<UserId>,
+    },
+    /// Who is in a room now: live users of a channel, online members of other rooms.
+    Live {
+        /// Which.
+        room: RoomId,
+    },
+    /// Who types in a room now.
+    Typists {
+        /// Which.
+        room: RoomId,
+    },
+
+    // ---- rooms ----------------------------------------------------------------------------------------------------
+    /// A room, as its members see it.
+    Room {
+        /// Which.
+        room: RoomId,
+    },
+    /// The caller's rooms, the latest message first.
+    Rooms {
+        /// Rooms on the page.
+        limit: u32,
+        /// Rooms left out before them.
+        offset: u64,
+    },
+    /// Change a room's name, description, avatar or privacy.
+    UpdateRoom {
+        /// Which.
+        room: RoomId,
+        /// What changes.
+        patch: RoomPatch,
+    },
+    /// Delete a room.
+    DeleteRoom {
+        /// Which.
+        room: RoomId,
+    },
+    /// Members of a room, by id.
+    Members {
+        /// Which room.
+        room: RoomId,
+        /// After this one.
+        after: Option<UserId>,
+        /// At most.
+        limit: u32,
+    },
+    /// Make users members.
+    AddMembers {
+        /// Of which room.
+        room: RoomId,
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// Make users members no more.
+    RemoveMembers {
+        /// Of which room.
+        room: RoomId,
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// Give a member another role.
+    SetRole {
+        /// In which room.
+        room: RoomId,
+        /// Whom.
+        user: UserId,
+        /// Admin, moderator or member.
+        role: Role,
+    },
+    /// Whether the caller gets push notifications of a room.
+    Mute {
+        /// Which.
+        room: RoomId,
+        /// True: none.
+        on: bool,
+    },
+
+    // ---- safety ---------------------------------------------------------------------------------------------------
+    /// Keep a user out of a room, member or not; or let them in again.
+    Ban {
+        /// Of which room.
+        room: RoomId,
+        /// Whom.
+        user: UserId,
+        /// Until when; `None`: until it is lifted.
+        until: Option<Timestamp>,
+        /// For the room's moderators.
+        reason: Option<String>,
+        /// False lifts it.
+        on: bool,
+    },
+    /// Who is banned from a room.
+    Bans {
+        /// Which.
+        room: RoomId,
+    },
+    /// Take no direct messages from a user; or take them again.
+    Block {
+        /// Whom.
+        user: UserId,
+        /// False lifts it.
+        on: bool,
+    },
+    /// Whom the caller blocks.
+    Blocks,
+    /// Tell the moderators of a message, a user or a room.
+    Report(Report),
+
+    // ---- files ----------------------------------------------------------------------------------------------------
+    /// Declare a file that is to be uploaded.
+    StartUpload(NewFile),
+    /// The file is uploaded: check it.
+    CompleteUpload {
+        /// Which.
+        upload: FileId,
+    },
+    /// The file is not wanted after all.
+    CancelUpload {
+        /// Which.
+        upload: FileId,
+    },
+    /// An address from which a file can be read for a while without a token.
+    FileUrl {
+        /// Which.
+        file: FileId,
+    },
+
+    // ---- devices --------------------------------------------------------------------------------------------------
+    /// Send push notifications to this device.
+    Subscribe(Address),
+    /// Send none any more.
+    Unsubscribe {
+        /// The endpoint or token that was given.
+        address: String,
+    },
+    /// The key with which browsers subscribe to Web Push.
+    PushKey,
+    /// Publish a device's public keys, or more one-time keys.
+    PublishKeys(Box<Bundle>),
+    /// The public keys of users' devices.
+    Keys {
+        /// Whose.
+        users: Vec<UserId>,
+    },
+    /// Take one of a device's one-time keys: nobody else gets it.
+    ClaimKey {
+        /// Whose.
+        user: UserId,
+        /// Of which device; `None`: one of each.
+        device: Option<String>,
+    },
+}
+
+/// What is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Words, and phrases in double quotes; all must be there.
+    pub query: String,
+    /// In this room alone.
+    pub room: Option<RoomId>,
+    /// By this sender alone.
+    pub sender: Option<UserId>,
+    /// Where the page before ended, as its answer said.
+    pub cursor: Option<String>,
+    /// Messages on a page.
+    pub limit: u32,
+}
+
+/// A change of a room's settings: what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomPatch {
+    /// The name of a group or channel.
+    pub name: Option<String>,
+    /// Free text; empty: none.
+    pub description: Option<String>,
+    /// A URL; empty: none.
+    pub avatar: Option<String>,
+    /// Joined by addition only.
+    pub private: Option<bool>,
+}
+
+/// Something that moderators should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// A message.
+    pub message: Option<MessageId>,
+    /// A room, or the message's where the client names it.
+    pub room: Option<RoomId>,
+    /// A user.
+    pub user: Option<UserId>,
+    /// In the caller's words.
+    pub reason: String,
+}
+
+/// A file to be uploaded, as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFile {
+    /// Whose members may read it.
+    pub room: RoomId,
+    /// As on the client's disk; cleaned of paths when stored.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+    /// The media type, as declared.
+    pub mime: String,
 }
 
 /// A room to be made.
@@ -89,6 +385,10 @@ pub struct Send {
     pub reply_to: Option<MessageId>,
     /// A JSON object, stored and returned as it is.
     pub metadata: Option<String>,
+    /// Users whom it names.
+    pub mentions: Vec<UserId>,
+    /// The content is ciphertext, stored and returned as it is.
+    pub encrypted: bool,
     /// The client's own id for it.
     pub temp_id: Option<String>,
 }

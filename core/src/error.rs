@@ -23,6 +23,14 @@ pub enum Code {
     RoomFull,
     /// This gateway holds as many connections as it may.
     ServerFull,
+    /// It is there already, or stands in the way of what is asked.
+    Conflict,
+    /// The caller is banned from the room.
+    Banned,
+    /// The same again within seconds.
+    Spam,
+    /// A file of a type that is not taken, or is not what it claims to be.
+    UnsupportedType,
     /// A sliding-window limit.
     RateLimited,
     /// A dependency is away or a queue is full; nothing was done. Try again after `retry_after`.
@@ -35,7 +43,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -45,6 +53,10 @@ impl Code {
         Self::ContentTooLong,
         Self::RoomFull,
         Self::ServerFull,
+        Self::Conflict,
+        Self::Banned,
+        Self::Spam,
+        Self::UnsupportedType,
         Self::RateLimited,
         Self::Busy,
         Self::Unknown,
@@ -63,6 +75,10 @@ impl Code {
             Self::ContentTooLong => "content_too_long",
             Self::RoomFull => "ROOM_FULL",
             Self::ServerFull => "SERVER_FULL",
+            Self::Conflict => "conflict",
+            Self::Banned => "banned",
+            Self::Spam => "SPAM_DETECTED",
+            Self::UnsupportedType => "unsupported_type",
             Self::RateLimited => "RATE_LIMIT_EXCEEDED",
             Self::Busy => "busy",
             Self::Unknown => "UNKNOWN",

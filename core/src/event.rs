@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ids::{EventId, MessageId, RoomId, Seq, UserId};
+use crate::ids::{EventId, FileId, MessageId, RoomId, Seq, UserId};
 use crate::time::Timestamp;
 
 /// One change of a room (or of a user's inbox), as it is appended to the log.
@@ -42,6 +42,8 @@ pub enum Kind {
         message: MessageId,
         /// The new content.
         content: String,
+        /// The content is ciphertext.
+        encrypted: bool,
     },
     /// A message was taken back.
     MessageDeleted {
@@ -83,6 +85,83 @@ pub enum Kind {
         /// The room's membership version from now on.
         version: u64,
     },
+    /// A reaction was added to a message, or taken back.
+    MessageReacted {
+        /// To which.
+        message: MessageId,
+        /// As sent.
+        emoji: String,
+        /// False: taken back.
+        on: bool,
+    },
+    /// A message was pinned to its room, or unpinned.
+    MessagePinned {
+        /// Which.
+        message: MessageId,
+        /// False: unpinned.
+        on: bool,
+    },
+    /// The room's settings changed.
+    RoomUpdated {
+        /// As it is now.
+        room: Room,
+    },
+    /// The room is no more: its members hear it, and nobody reads or sends there again.
+    RoomDeleted {
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// A member's role changed.
+    RoleChanged {
+        /// Who, with the new role.
+        member: Member,
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// A user is kept out of the room. Who was a member has left by an event of its own.
+    UserBanned {
+        /// Who.
+        user: UserId,
+        /// Their display name.
+        name: Arc<str>,
+        /// Until when; `None`: until it is lifted.
+        until: Option<Timestamp>,
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// A ban was lifted.
+    UserUnbanned {
+        /// Whose.
+        user: UserId,
+        /// The room's membership version from now on.
+        version: u64,
+    },
+    /// In a user's inbox: whether they get push notifications of a room.
+    RoomMuted {
+        /// Which room.
+        room: RoomId,
+        /// True: none.
+        on: bool,
+    },
+    /// In a user's inbox: they block somebody, or do so no more.
+    UserBlocked {
+        /// Whom.
+        user: UserId,
+        /// False: no more.
+        on: bool,
+    },
+    /// In a user's inbox: sockets whose token belongs to this session are closed.
+    LoggedOut {
+        /// The session's id, a token's `sid`; `None`: all of the user's sockets, whatever their token.
+        session: Option<String>,
+    },
+    /// In the log of receipts alone: how far the actor has got in a room.
+    Receipt {
+        /// Everything up to here has reached a device of theirs.
+        delivered: Option<Seq>,
+        /// Everything up to here is read.
+        read: Option<Seq>,
+    },
     /// A kind that a newer version made: forwarded as it is, never dropped.
     Other {
         /// Its number in `proto`.
@@ -96,8 +175,13 @@ impl Kind {
     /// The membership version of the event's own room that this event brings.
     pub fn version(&self) -> Option<u64> {
         match self {
-            Self::RoomCreated { room, .. } => Some(room.version),
-            Self::MemberJoined { version, .. } | Self::MemberLeft { version, .. } => Some(*version),
+            Self::RoomCreated { room, .. } | Self::RoomUpdated { room } => Some(room.version),
+            Self::MemberJoined { version, .. }
+            | Self::MemberLeft { version, .. }
+            | Self::RoomDeleted { version }
+            | Self::RoleChanged { version, .. }
+            | Self::UserBanned { version, .. }
+            | Self::UserUnbanned { version, .. } => Some(*version),
             _ => None,
         }
     }
@@ -114,8 +198,27 @@ pub struct Message {
     pub reply_to: Option<Quote>,
     /// A JSON object, stored and returned as it is.
     pub metadata: Option<String>,
+    /// Users whom it names.
+    pub mentions: Vec<UserId>,
+    /// The content is ciphertext: stored and returned as it is, neither searched nor mined for topics.
+    pub encrypted: bool,
     /// The sender's own id for it.
     pub temp_id: Option<String>,
+}
+
+impl Message {
+    /// A message of that kind with this content, and nothing else.
+    pub fn new(kind: MessageType, content: impl Into<String>) -> Self {
+        Self {
+            content: content.into(),
+            kind,
+            reply_to: None,
+            metadata: None,
+            mentions: Vec::new(),
+            encrypted: false,
+            temp_id: None,
+        }
+    }
 }
 
 /// A quoted message. Where only the id is known the rest is absent.
@@ -317,6 +420,63 @@ pub enum Ephemeral {
         user: Actor,
         /// Live users in it now.
         count: u32,
+    },
+    /// How far a user has got in a room.
+    Receipt {
+        /// Who.
+        user: UserId,
+        /// Everything up to here has reached a device of theirs.
+        delivered: Option<Seq>,
+        /// Everything up to here is read.
+        read: Option<Seq>,
+        /// The newest messages that are newly covered, oldest first, 100 at most.
+        messages: Vec<MessageId>,
+        /// When.
+        at: Timestamp,
+    },
+    /// How many members of a big room have read a message: instead of receipts one by one.
+    ReadCount {
+        /// The message.
+        message: MessageId,
+        /// How many have read it.
+        readers: u32,
+    },
+    /// How many members of a big room are online: instead of presence one by one.
+    OnlineCount {
+        /// How many.
+        online: u32,
+    },
+    /// In a user's inbox: a room's count of unread messages, after they read on one device.
+    Unread {
+        /// Which room.
+        room: RoomId,
+        /// Messages that are not read.
+        count: u64,
+        /// Everything up to here is read.
+        read: Seq,
+    },
+    /// What a room talks about changed.
+    Topics {
+        /// Words, the most frequent first.
+        topics: Vec<String>,
+    },
+    /// In a user's inbox: an upload through a gateway goes on.
+    UploadProgress {
+        /// Which.
+        upload: FileId,
+        /// Bytes so far.
+        loaded: u64,
+        /// Bytes declared.
+        total: u64,
+    },
+    /// In a user's inbox: an upload was refused or broke off.
+    UploadFailed {
+        /// Which.
+        upload: FileId,
+        /// An error code's name on the wire.
+        code: String,
+        /// For a person.
+        message: String,
     },
     /// In a user's inbox, from gateway to gateway: a session goes on with another connection, and the ones before it
     /// are over. Clients are not told.

@@ -196,6 +196,11 @@ uuid_id! {
     EventId
 }
 
+uuid_id! {
+    /// A file, and the upload that brought it.
+    FileId
+}
+
 impl From<MessageId> for EventId {
     fn from(id: MessageId) -> Self {
         Self(id.0)

@@ -7,8 +7,10 @@
 
 pub mod command;
 pub mod consume;
+pub mod device;
 pub mod error;
 pub mod event;
+pub mod file;
 pub mod ids;
 pub mod membership;
 pub mod partition;

@@ -187,7 +187,7 @@ fn event(room: &RoomId, actor: &Actor, kind: Kind) -> Event {
 }
 
 fn system(room: &RoomId, actor: &Actor, content: String) -> Event {
-    let message = Message { content, kind: MessageType::System, reply_to: None, metadata: None, temp_id: None };
+    let message = Message::new(MessageType::System, content);
     Event { id: MessageId::now().into(), room: room.clone(), actor: actor.clone(), kind: Kind::MessageSent(message) }
 }
 

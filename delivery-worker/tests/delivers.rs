@@ -32,6 +32,8 @@ fn message(room: &RoomId, content: &str) -> Event {
             kind: MessageType::Text,
             reply_to: None,
             metadata: None,
+            mentions: Vec::new(),
+            encrypted: false,
             temp_id: None,
         }),
     }

@@ -5,6 +5,7 @@
 //! same bytes on every local socket's queue.
 
 mod auth;
+mod caller;
 mod client;
 mod clients;
 mod commands;
@@ -13,6 +14,7 @@ mod hub;
 mod limiter;
 mod memberships;
 mod presence;
+mod rest;
 mod resume;
 mod session;
 pub mod vocabularies;
@@ -106,7 +108,7 @@ impl Gateway {
         self.server.connections()
     }
 
-    /// Serves sockets, and `rest` on every other path, until `shutdown`; then drains the sockets at a pace, tells the
+    /// Serves sockets, REST under `/api`, and `rest` on every other path, until `shutdown`; then drains the sockets at a pace, tells the
     /// rooms who left, and flushes the log's queue.
     ///
     /// # Errors
@@ -124,6 +126,7 @@ impl Gateway {
             tokio::spawn(auth::expire(self.shared.clone(), background.clone())),
             tokio::spawn(resume::run(self.shared.clone(), background.clone())),
         ];
+        let rest = rest.merge(rest::routes(&self.shared));
         let served = self.server.serve(listener, rest, shutdown).await;
         let everybody = presence::everybody(&self.shared);
         self.server.drain(self.shared.config.drain_per_second, self.shared.config.drain_deadline).await;

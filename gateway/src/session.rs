@@ -14,6 +14,7 @@ use parlor_socketio::{Application, CloseReason, Connect, Event, Fault, Refusal, 
 use serde::Deserialize;
 
 use crate::auth::{self, Identity};
+use crate::caller::Caller;
 use crate::client::Client;
 use crate::commands::{self, Reply};
 use crate::hub::{self, From};
@@ -276,9 +277,9 @@ impl Conversation {
     }
 
     /// Makes sure that the socket is somebody before it acts.
-    async fn somebody(&self) -> Result<(), ChatError> {
-        if self.client.user().is_some() {
-            return Ok(());
+    async fn somebody(&self) -> Result<Caller, ChatError> {
+        if let Some(caller) = Caller::socket(&self.client) {
+            return Ok(caller);
         }
         if !self.shared.config.auth.guests {
             return Err(ChatError::new(Code::Unauthorized, "Authentication token required"));
@@ -286,7 +287,7 @@ impl Conversation {
         if self.identify(auth::guest(&self.client.lineage, None))? {
             self.welcome().await;
         }
-        Ok(())
+        Caller::socket(&self.client).ok_or_else(|| ChatError::new(Code::Unauthorized, "Authentication token required"))
     }
 }
 
@@ -311,15 +312,15 @@ impl Session for Conversation {
         let rules = &self.shared.config.rules;
         let temp_id = crate::vocabularies::temp_id(&event.args, rules);
         let vocabulary = self.client.vocabulary();
-        let reply = Reply::new(self.client.clone(), vocabulary, event.name, temp_id, event.ack, began);
         let command = match event.fault {
             Some(Fault::TooLarge) => Err(ChatError::new(Code::TooLarge, "an event may hold at most 64 KiB")),
             Some(Fault::Json(reason)) => Err(ChatError::new(Code::BadRequest, reason)),
             None if !event.attachments.is_empty() => {
                 Err(ChatError::new(Code::BadRequest, "binary data is not taken here"))
             }
-            None => vocabulary.parse_command(reply.event(), &event.args, rules),
+            None => vocabulary.parse_command(&event.name, &event.args, rules),
         };
+        let reply = Reply::new(self.client.clone(), vocabulary, event.name, temp_id, event.ack, began);
         match command {
             Ok(Command::Authenticate { token }) => self.authenticate(&token, reply).await,
             Ok(Command::Disconnect) => {
@@ -327,7 +328,7 @@ impl Session for Conversation {
                 self.client.socket.disconnect(CloseReason::ServerDisconnect);
             }
             Ok(command) => match self.somebody().await {
-                Ok(()) => commands::act(&self.shared, &self.client, command, reply).await,
+                Ok(caller) => commands::act(&self.shared, &caller, command, reply).await,
                 Err(error) => reply.refuse(&error),
             },
             Err(error) => reply.refuse(&error),

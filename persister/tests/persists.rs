@@ -31,8 +31,15 @@ fn event(room: &RoomId, kind: Kind) -> Event {
 }
 
 fn message(room: &RoomId, content: &str) -> Event {
-    let message =
-        Message { content: content.to_owned(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None };
+    let message = Message {
+        content: content.to_owned(),
+        kind: MessageType::Text,
+        reply_to: None,
+        metadata: None,
+        mentions: Vec::new(),
+        encrypted: false,
+        temp_id: None,
+    };
     event(room, Kind::MessageSent(message))
 }
 
@@ -121,7 +128,12 @@ async fn history_has_what_the_log_has_once_and_in_its_order() {
     // A resend, and an edit of an early message.
     world.send(&sent[10..20]).await;
     let edited = MessageId(sent[3].id.0);
-    world.send(&[event(&world.room, Kind::MessageEdited { message: edited, content: "new".to_owned() })]).await;
+    world
+        .send(&[event(
+            &world.room,
+            Kind::MessageEdited { message: edited, content: "new".to_owned(), encrypted: false },
+        )])
+        .await;
     world.caught_up().await;
     assert_eq!(world.stored().await, ids(&sent));
     assert_eq!(world.history().await[3].message.content, "new");

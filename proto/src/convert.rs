@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parlor_core::event::{Actor, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind};
-use parlor_core::ids::{EventId, MessageId, RoomId, UserId};
+use parlor_core::ids::{EventId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::log::Malformed;
 use parlor_core::time::Timestamp;
 use prost::Message as _;
@@ -15,9 +15,10 @@ use crate::wire;
 pub(crate) fn to_wire(event: &Event) -> wire::Event {
     let (kind, body) = match &event.kind {
         Kind::MessageSent(message) => (wire::Kind::MessageSent, message_to(message).encode_to_vec()),
-        Kind::MessageEdited { message, content } => (
+        Kind::MessageEdited { message, content, encrypted } => (
             wire::Kind::MessageEdited,
-            wire::MessageEdited { message: id_to(message.0), content: content.clone() }.encode_to_vec(),
+            wire::MessageEdited { message: id_to(message.0), content: content.clone(), encrypted: *encrypted }
+                .encode_to_vec(),
         ),
         Kind::MessageDeleted { message } => {
             (wire::Kind::MessageDeleted, wire::MessageDeleted { message: id_to(message.0) }.encode_to_vec())
@@ -40,6 +41,46 @@ pub(crate) fn to_wire(event: &Event) -> wire::Event {
             wire::Kind::RoomRemoved,
             wire::RoomRemoved { room: room.as_str().to_owned(), version: *version }.encode_to_vec(),
         ),
+        Kind::MessageReacted { message, emoji, on } => (
+            wire::Kind::MessageReacted,
+            wire::MessageReacted { message: id_to(message.0), emoji: emoji.clone(), on: *on }.encode_to_vec(),
+        ),
+        Kind::MessagePinned { message, on } => {
+            (wire::Kind::MessagePinned, wire::MessagePinned { message: id_to(message.0), on: *on }.encode_to_vec())
+        }
+        Kind::RoomUpdated { room } => (wire::Kind::RoomUpdated, room_to(room).encode_to_vec()),
+        Kind::RoomDeleted { version } => {
+            (wire::Kind::RoomDeleted, wire::RoomDeleted { version: *version }.encode_to_vec())
+        }
+        Kind::RoleChanged { member, version } => (
+            wire::Kind::RoleChanged,
+            wire::MemberJoined { member: Some(member_to(member)), version: *version }.encode_to_vec(),
+        ),
+        Kind::UserBanned { user, name, until, version } => (
+            wire::Kind::UserBanned,
+            wire::UserBanned {
+                user: user.as_str().to_owned(),
+                name: name.to_string(),
+                until: until.map(|until| until.0),
+                version: *version,
+            }
+            .encode_to_vec(),
+        ),
+        Kind::UserUnbanned { user, version } => (
+            wire::Kind::UserUnbanned,
+            wire::UserBanned { user: user.as_str().to_owned(), version: *version, ..Default::default() }
+                .encode_to_vec(),
+        ),
+        Kind::RoomMuted { room, on } => {
+            (wire::Kind::RoomMuted, wire::RoomMuted { room: room.as_str().to_owned(), on: *on }.encode_to_vec())
+        }
+        Kind::UserBlocked { user, on } => {
+            (wire::Kind::UserBlocked, wire::UserBlocked { user: user.as_str().to_owned(), on: *on }.encode_to_vec())
+        }
+        Kind::LoggedOut { session } => {
+            (wire::Kind::LoggedOut, wire::LoggedOut { session: session.clone() }.encode_to_vec())
+        }
+        Kind::Receipt { delivered, read } => (wire::Kind::Receipt, pointers_to(*delivered, *read).encode_to_vec()),
         Kind::Other { kind, body } => return envelope(event, kind.cast_signed(), body.clone()),
     };
     envelope(event, kind.into(), body.into())
@@ -60,7 +101,8 @@ pub(crate) fn from_wire(event: wire::Event) -> Result<Event, Malformed> {
         Ok(wire::Kind::MessageSent) => Kind::MessageSent(message_from(body(&event.body)?)?),
         Ok(wire::Kind::MessageEdited) => {
             let edited: wire::MessageEdited = body(&event.body)?;
-            Kind::MessageEdited { message: MessageId(id_from(&edited.message)?), content: edited.content }
+            let message = MessageId(id_from(&edited.message)?);
+            Kind::MessageEdited { message, content: edited.content, encrypted: edited.encrypted }
         }
         Ok(wire::Kind::MessageDeleted) => {
             let deleted: wire::MessageDeleted = body(&event.body)?;
@@ -85,6 +127,50 @@ pub(crate) fn from_wire(event: wire::Event) -> Result<Event, Malformed> {
             let removed: wire::RoomRemoved = body(&event.body)?;
             Kind::RoomRemoved { room: RoomId::trusted(removed.room), version: removed.version }
         }
+        Ok(wire::Kind::MessageReacted) => {
+            let reacted: wire::MessageReacted = body(&event.body)?;
+            let message = MessageId(id_from(&reacted.message)?);
+            Kind::MessageReacted { message, emoji: reacted.emoji, on: reacted.on }
+        }
+        Ok(wire::Kind::MessagePinned) => {
+            let pinned: wire::MessagePinned = body(&event.body)?;
+            Kind::MessagePinned { message: MessageId(id_from(&pinned.message)?), on: pinned.on }
+        }
+        Ok(wire::Kind::RoomUpdated) => Kind::RoomUpdated { room: room_from(body(&event.body)?)? },
+        Ok(wire::Kind::RoomDeleted) => {
+            let deleted: wire::RoomDeleted = body(&event.body)?;
+            Kind::RoomDeleted { version: deleted.version }
+        }
+        Ok(wire::Kind::RoleChanged) => {
+            let changed: wire::MemberJoined = body(&event.body)?;
+            let member = member_from(present(changed.member, "member")?)?;
+            Kind::RoleChanged { member, version: changed.version }
+        }
+        Ok(wire::Kind::UserBanned) => {
+            let banned: wire::UserBanned = body(&event.body)?;
+            let (user, until) = (UserId::trusted(banned.user), banned.until.map(Timestamp));
+            Kind::UserBanned { user, name: banned.name.into(), until, version: banned.version }
+        }
+        Ok(wire::Kind::UserUnbanned) => {
+            let lifted: wire::UserBanned = body(&event.body)?;
+            Kind::UserUnbanned { user: UserId::trusted(lifted.user), version: lifted.version }
+        }
+        Ok(wire::Kind::RoomMuted) => {
+            let muted: wire::RoomMuted = body(&event.body)?;
+            Kind::RoomMuted { room: RoomId::trusted(muted.room), on: muted.on }
+        }
+        Ok(wire::Kind::UserBlocked) => {
+            let blocked: wire::UserBlocked = body(&event.body)?;
+            Kind::UserBlocked { user: UserId::trusted(blocked.user), on: blocked.on }
+        }
+        Ok(wire::Kind::LoggedOut) => {
+            let out: wire::LoggedOut = body(&event.body)?;
+            Kind::LoggedOut { session: out.session }
+        }
+        Ok(wire::Kind::Receipt) => {
+            let (delivered, read) = pointers_from(&body(&event.body)?);
+            Kind::Receipt { delivered, read }
+        }
         Ok(wire::Kind::Unspecified) => return Err(Malformed("an event without a kind".into())),
         Err(_) => Kind::Other { kind: event.kind.cast_unsigned(), body: event.body },
     };
@@ -100,15 +186,23 @@ fn body<M: prost::Message + Default>(bytes: &Bytes) -> Result<M, Malformed> {
     M::decode(bytes.as_ref()).map_err(|error| Malformed(error.to_string()))
 }
 
-fn present<T>(field: Option<T>, name: &str) -> Result<T, Malformed> {
+pub(crate) fn present<T>(field: Option<T>, name: &str) -> Result<T, Malformed> {
     field.ok_or_else(|| Malformed(format!("{name} is missing")))
 }
 
-fn id_to(id: Uuid) -> Bytes {
+pub(crate) fn pointers_to(delivered: Option<Seq>, read: Option<Seq>) -> wire::Pointers {
+    wire::Pointers { delivered: delivered.map(|seq| seq.0), read: read.map(|seq| seq.0) }
+}
+
+pub(crate) fn pointers_from(pointers: &wire::Pointers) -> (Option<Seq>, Option<Seq>) {
+    (pointers.delivered.map(Seq), pointers.read.map(Seq))
+}
+
+pub(crate) fn id_to(id: Uuid) -> Bytes {
     Bytes::copy_from_slice(id.as_bytes())
 }
 
-fn id_from(bytes: &[u8]) -> Result<Uuid, Malformed> {
+pub(crate) fn id_from(bytes: &[u8]) -> Result<Uuid, Malformed> {
     Uuid::from_slice(bytes).map_err(|_| Malformed(format!("an id of {} bytes, not 16", bytes.len())))
 }
 
@@ -136,6 +230,8 @@ fn message_to(message: &Message) -> wire::Message {
         }),
         metadata: message.metadata.clone(),
         temp_id: message.temp_id.clone(),
+        mentions: message.mentions.iter().map(|user| user.as_str().to_owned()).collect(),
+        encrypted: message.encrypted,
     }
 }
 
@@ -154,6 +250,8 @@ fn message_from(message: wire::Message) -> Result<Message, Malformed> {
         kind: MessageType::parse(&message.r#type).unwrap_or(MessageType::Text),
         reply_to,
         metadata: message.metadata,
+        mentions: message.mentions.into_iter().map(UserId::trusted).collect(),
+        encrypted: message.encrypted,
         temp_id: message.temp_id,
     })
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use parlor_core::event::{
     Actor, Ephemeral, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind, Status,
 };
-use parlor_core::ids::{EventId, MessageId, RoomId, Seq, UserId};
+use parlor_core::ids::{EventId, FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::session::{Snapshot, Standing};
 use parlor_core::time::Timestamp;
 use proptest::prelude::*;
@@ -43,15 +43,29 @@ fn every_kind() -> Vec<Kind> {
             kind: MessageType::Voice,
             reply_to: Some(quote),
             metadata: Some(r#"{"a": 1}"#.into()),
+            mentions: vec![UserId::trusted("u2")],
+            encrypted: true,
             temp_id: Some("temp_1".into()),
         }),
-        Kind::MessageEdited { message: id, content: "new".into() },
+        Kind::MessageEdited { message: id, content: "new".into(), encrypted: true },
         Kind::MessageDeleted { message: id },
         Kind::RoomCreated { room: room(), members: vec![member.clone()] },
-        Kind::MemberJoined { member, version: 4 },
+        Kind::MemberJoined { member: member.clone(), version: 4 },
         Kind::MemberLeft { user: UserId::trusted("u2"), name: "User 2".into(), version: 5 },
         Kind::RoomAdded { room: room() },
         Kind::RoomRemoved { room: RoomId::trusted("group_1"), version: 6 },
+        Kind::MessageReacted { message: id, emoji: "👩‍🚀".into(), on: true },
+        Kind::MessagePinned { message: id, on: false },
+        Kind::RoomUpdated { room: room() },
+        Kind::RoomDeleted { version: 7 },
+        Kind::RoleChanged { member, version: 8 },
+        Kind::UserBanned { user: UserId::trusted("u2"), name: "User 2".into(), until: Some(Timestamp(9)), version: 9 },
+        Kind::UserUnbanned { user: UserId::trusted("u2"), version: 10 },
+        Kind::RoomMuted { room: RoomId::trusted("group_1"), on: true },
+        Kind::UserBlocked { user: UserId::trusted("u2"), on: false },
+        Kind::LoggedOut { session: Some("s1".into()) },
+        Kind::LoggedOut { session: None },
+        Kind::Receipt { delivered: Some(Seq(3)), read: None },
         Kind::Other { kind: 4_000, body: Bytes::from_static(b"\x01\x02") },
     ]
 }
@@ -74,8 +88,15 @@ fn an_unknown_kind_encodes_to_the_same_bytes_again() {
 /// These bytes are in logs out there: a change that breaks this test breaks them.
 #[test]
 fn a_message_record_keeps_its_golden_bytes() {
-    let message =
-        Message { content: "hi".into(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None };
+    let message = Message {
+        content: "hi".into(),
+        kind: MessageType::Text,
+        reply_to: None,
+        metadata: None,
+        mentions: Vec::new(),
+        encrypted: false,
+        temp_id: None,
+    };
     let bytes = parlor_proto::encode(&event(Kind::MessageSent(message)));
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
@@ -100,6 +121,19 @@ fn ephemeral_news_survives_a_round_trip() {
         Ephemeral::Entered { user: actor(), count: 3 },
         Ephemeral::Exited { user: actor(), count: 2 },
         Ephemeral::Superseded { socket: "s1".into(), by: "c2".into() },
+        Ephemeral::Receipt {
+            user: UserId::trusted("u1"),
+            delivered: Some(Seq(9)),
+            read: None,
+            messages: vec![MessageId::now()],
+            at: Timestamp(8),
+        },
+        Ephemeral::ReadCount { message: MessageId::now(), readers: 3 },
+        Ephemeral::OnlineCount { online: 501 },
+        Ephemeral::Unread { room: RoomId::trusted("r"), count: 3, read: Seq(7) },
+        Ephemeral::Topics { topics: vec!["coffee".into(), "music".into()] },
+        Ephemeral::UploadProgress { upload: FileId::now(), loaded: 1, total: 2 },
+        Ephemeral::UploadFailed { upload: FileId::now(), code: "too_large".into(), message: "no".into() },
     ];
     for news in all {
         assert_eq!(parlor_proto::decode_ephemeral(&parlor_proto::encode_ephemeral(&news)), Ok(news));
@@ -154,7 +188,7 @@ proptest! {
     #[test]
     fn any_content_survives_a_round_trip(content in ".*", temp_id in proptest::option::of(".*")) {
         let kind = MessageType::Text;
-        let event = event(Kind::MessageSent(Message { content, kind, reply_to: None, metadata: None, temp_id }));
+        let event = event(Kind::MessageSent(Message { temp_id, ..Message::new(kind, content) }));
         prop_assert_eq!(parlor_proto::decode(&parlor_proto::encode(&event)), Ok(event));
     }
 }

@@ -21,6 +21,8 @@ fn record(room: &RoomId, offset: i64) -> Record {
         kind: MessageType::Text,
         reply_to: None,
         metadata: None,
+        mentions: Vec::new(),
+        encrypted: false,
         temp_id: None,
     };
     let actor = Actor { id: UserId::trusted("user-1"), name: "User 1".into(), avatar: None };

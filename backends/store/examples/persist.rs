@@ -90,6 +90,8 @@ fn record(partition: Partition, offset: Offset) -> Record {
             kind: MessageType::Text,
             reply_to: None,
             metadata: None,
+            mentions: Vec::new(),
+            encrypted: false,
             temp_id: Some(format!("temp_{offset}")),
         }),
     };

@@ -58,6 +58,17 @@ impl Placed {
             Kind::MemberLeft { .. } => 6,
             Kind::RoomAdded { .. } => 7,
             Kind::RoomRemoved { .. } => 8,
+            Kind::MessageReacted { .. } => 9,
+            Kind::MessagePinned { .. } => 10,
+            Kind::RoomUpdated { .. } => 11,
+            Kind::RoomDeleted { .. } => 12,
+            Kind::RoleChanged { .. } => 13,
+            Kind::UserBanned { .. } => 14,
+            Kind::UserUnbanned { .. } => 15,
+            Kind::RoomMuted { .. } => 16,
+            Kind::UserBlocked { .. } => 17,
+            Kind::LoggedOut { .. } => 18,
+            Kind::Receipt { .. } => 19,
             Kind::Other { kind, .. } => i32::try_from(*kind).unwrap_or(i32::MAX),
         }
     }
@@ -65,7 +76,10 @@ impl Placed {
     /// The message that it changes.
     pub(crate) fn target(&self) -> Option<Uuid> {
         match &self.event.kind {
-            Kind::MessageEdited { message, .. } | Kind::MessageDeleted { message } => Some(message.0),
+            Kind::MessageEdited { message, .. }
+            | Kind::MessageDeleted { message }
+            | Kind::MessageReacted { message, .. }
+            | Kind::MessagePinned { message, .. } => Some(message.0),
             _ => None,
         }
     }
@@ -171,7 +185,10 @@ impl Batch {
     pub(crate) fn rewrites(&self) -> Vec<Rewrite<'_>> {
         let mut rewrites: BTreeMap<(Uuid, &str), Rewrite<'_>> = BTreeMap::new();
         for placed in &self.changes {
-            let Some(message) = placed.target() else { continue };
+            let message = match &placed.event.kind {
+                Kind::MessageEdited { message, .. } | Kind::MessageDeleted { message } => message.0,
+                _ => continue,
+            };
             let rewrite = rewrites.entry((message, placed.room())).or_insert(Rewrite {
                 message,
                 room: placed.room(),
@@ -259,7 +276,15 @@ mod tests {
 
     fn text(content: &str) -> Kind {
         let (kind, content) = (MessageType::Text, content.to_owned());
-        Kind::MessageSent(Message { content, kind, reply_to: None, metadata: None, temp_id: None })
+        Kind::MessageSent(Message {
+            content,
+            kind,
+            reply_to: None,
+            metadata: None,
+            mentions: Vec::new(),
+            encrypted: false,
+            temp_id: None,
+        })
     }
 
     #[test]
@@ -278,7 +303,8 @@ mod tests {
     #[test]
     fn the_last_edit_counts_and_nothing_follows_a_deletion() {
         let (edited, deleted) = (MessageId::now(), MessageId::now());
-        let edit = |message, content: &str| Kind::MessageEdited { message, content: content.to_owned() };
+        let edit =
+            |message, content: &str| Kind::MessageEdited { message, content: content.to_owned(), encrypted: false };
         let kinds = [
             edit(edited, "one"),
             edit(deleted, "kept"),

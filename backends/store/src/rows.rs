@@ -79,11 +79,15 @@ impl From<MessageRow> for StoredMessage {
                 kind: MessageType::parse(&row.kind).unwrap_or(MessageType::Text),
                 reply_to,
                 metadata: row.metadata,
+                mentions: Vec::new(),
+                encrypted: false,
                 temp_id: row.temp_id,
             },
             time: row.time.0,
             edited_at: row.edited_at.map(|at| at.0),
             deleted_at: row.deleted_at.map(|at| at.0),
+            reactions: Vec::new(),
+            pinned: false,
         }
     }
 }
@@ -226,6 +230,8 @@ where
         partner: if has_partner { Some(UserRow::from_row(row)?.into()) } else { None },
         last_message: if has_message { Some(MessageRow::from_row(row)?.into()) } else { None },
         unread: row.try_get::<i64, _>("unread")?.unsigned_abs(),
+        read: Seq(0),
+        muted: false,
     })
 }
 

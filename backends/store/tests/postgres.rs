@@ -75,7 +75,15 @@ async fn make() -> Subject {
 }
 
 fn text(content: &str) -> Message {
-    Message { content: content.into(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None }
+    Message {
+        content: content.into(),
+        kind: MessageType::Text,
+        reply_to: None,
+        metadata: None,
+        mentions: Vec::new(),
+        encrypted: false,
+        temp_id: None,
+    }
 }
 
 fn record(offset: i64, time: Timestamp) -> Record {

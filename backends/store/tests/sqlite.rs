@@ -18,6 +18,8 @@ async fn make() -> Subject {
         kind: MessageType::Text,
         reply_to: None,
         metadata: Some("{not json".into()),
+        mentions: Vec::new(),
+        encrypted: false,
         temp_id: None,
     }];
     Subject { store, encode: parlor_proto::encode, poison, close: Box::pin(close) }

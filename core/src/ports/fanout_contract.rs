@@ -106,6 +106,8 @@ impl<'a, S: Subject> Room<'a, S> {
             kind: MessageType::Text,
             reply_to: None,
             metadata: None,
+            mentions: Vec::new(),
+            encrypted: false,
             temp_id: None,
         });
         self.event(kind)

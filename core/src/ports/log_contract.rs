@@ -100,7 +100,15 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 fn message(room: &RoomId, content: impl Into<String>) -> Event {
     let content = content.into();
-    let message = Message { content, kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None };
+    let message = Message {
+        content,
+        kind: MessageType::Text,
+        reply_to: None,
+        metadata: None,
+        mentions: Vec::new(),
+        encrypted: false,
+        temp_id: None,
+    };
     let actor = crate::membership::nameless(&UserId::trusted("u1"));
     Event { id: EventId::now(), room: room.clone(), actor, kind: Kind::MessageSent(message) }
 }

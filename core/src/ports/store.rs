@@ -183,6 +183,10 @@ pub struct RoomSummary {
     pub last_message: Option<StoredMessage>,
     /// Messages that the user has not read.
     pub unread: u64,
+    /// Everything up to here is read.
+    pub read: Seq,
+    /// The user gets no push notifications of it.
+    pub muted: bool,
 }
 
 /// A message as history shows it.
@@ -204,6 +208,21 @@ pub struct StoredMessage {
     pub edited_at: Option<Timestamp>,
     /// The log's time of its deletion.
     pub deleted_at: Option<Timestamp>,
+    /// Reactions that were not taken back, in the order in which each emoji was first used.
+    pub reactions: Vec<Reaction>,
+    /// It is pinned to its room.
+    pub pinned: bool,
+}
+
+/// One emoji under a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// As sent.
+    pub emoji: String,
+    /// Who reacted so, the first of them first; 100 at most.
+    pub users: Vec<UserId>,
+    /// How many did.
+    pub count: u32,
 }
 
 /// Which messages.

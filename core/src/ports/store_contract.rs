@@ -184,7 +184,15 @@ fn event(room: &str, actor: &str, kind: Kind) -> Event {
 }
 
 fn content(content: &str) -> Message {
-    Message { content: content.into(), kind: MessageType::Text, reply_to: None, metadata: None, temp_id: None }
+    Message {
+        content: content.into(),
+        kind: MessageType::Text,
+        reply_to: None,
+        metadata: None,
+        mentions: Vec::new(),
+        encrypted: false,
+        temp_id: None,
+    }
 }
 
 fn text(room: &str, actor: &str, words: &str) -> Event {
@@ -192,7 +200,7 @@ fn text(room: &str, actor: &str, words: &str) -> Event {
 }
 
 fn edit(message: &Event, words: &str) -> Event {
-    let kind = Kind::MessageEdited { message: id_of(message), content: words.into() };
+    let kind = Kind::MessageEdited { message: id_of(message), content: words.into(), encrypted: false };
     Event { id: EventId::now(), kind, ..message.clone() }
 }
 

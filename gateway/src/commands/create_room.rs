@@ -4,33 +4,28 @@ use std::sync::Arc;
 
 use parlor_core::command::NewRoom;
 use parlor_core::error::{ChatError, Code};
-use parlor_core::event::{Actor, Member, Role, Room, RoomKind};
+use parlor_core::event::{Member, Role, Room, RoomKind};
 use parlor_core::ids::RoomId;
 use parlor_core::membership::Change;
 use parlor_core::ports::store::Membership;
 
 use super::{Reply, append, join};
 use crate::Shared;
-use crate::client::Client;
-use crate::hub::{self, From};
+use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
 /// Members that the answer names.
 const NAMED: usize = 100;
 
-pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, new: NewRoom, reply: Reply) {
-    match create(shared, client, user, new).await {
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, new: NewRoom, reply: Reply) {
+    match create(shared, caller, new).await {
         Ok((room, members)) => reply.ok(&Answer::Created { room: &room, members: &members }),
         Err(error) => reply.refuse(&error),
     }
 }
 
-async fn create(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    new: NewRoom,
-) -> Result<(Room, Vec<Member>), ChatError> {
+async fn create(shared: &Arc<Shared>, caller: &Caller, new: NewRoom) -> Result<(Room, Vec<Member>), ChatError> {
+    let user = &caller.user;
     shared.limiter.pass(&user.id, "room_create", shared.config.limits.room_create).await?;
     let id = match new.kind {
         RoomKind::Group => RoomId::new_group(),
@@ -66,7 +61,7 @@ async fn create(
         let membership = Membership { role, reads_through: None };
         shared.memberships.learn(decision.room.clone(), &user.id, Some(membership));
         // In the room before its events are, so that this socket hears all of them.
-        hub::enter(shared, client, &id, From::Now, decision.room.version).await?;
+        join::enter(shared, caller, &id, decision.room.version).await?;
     }
     append::relay(shared, &id).await;
     let mut members = decision.members;

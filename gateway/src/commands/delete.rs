@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use parlor_core::error::{ChatError, Code};
-use parlor_core::event::{Actor, Event, Kind};
+use parlor_core::event::{Event, Kind};
 use parlor_core::ids::{EventId, MessageId, RoomId};
 use parlor_core::membership;
 
 use super::{Reply, append, find};
 use crate::Shared;
+use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
-pub(super) async fn act(shared: &Arc<Shared>, user: &Actor, message: MessageId, room: Option<RoomId>, reply: Reply) {
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, message: MessageId, room: Option<RoomId>, reply: Reply) {
+    let user = &caller.user;
     let accepted = async {
         shared.limiter.pass(&user.id, "message", shared.config.limits.message).await?;
         let (place, role) = find::message(shared, user, message, room.as_ref()).await?;

@@ -3,29 +3,32 @@
 use std::sync::Arc;
 
 use parlor_core::error::{ChatError, Code};
-use parlor_core::event::{Actor, Event, Kind};
+use parlor_core::event::{Event, Kind};
 use parlor_core::ids::{EventId, MessageId, RoomId};
 use parlor_core::membership;
 
 use super::{Reply, append, find};
 use crate::Shared;
+use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
-pub(super) async fn act(
-    shared: &Arc<Shared>,
-    user: &Actor,
-    message: MessageId,
-    room: Option<RoomId>,
-    content: String,
-    reply: Reply,
-) {
+/// New content for a message.
+pub(super) struct Edit {
+    pub(super) message: MessageId,
+    pub(super) room: Option<RoomId>,
+    pub(super) content: String,
+    pub(super) encrypted: bool,
+}
+
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, edit: Edit, reply: Reply) {
+    let (user, message) = (&caller.user, edit.message);
     let accepted = async {
         shared.limiter.pass(&user.id, "message", shared.config.limits.message).await?;
-        let (place, _) = find::message(shared, user, message, room.as_ref()).await?;
+        let (place, _) = find::message(shared, user, message, edit.room.as_ref()).await?;
         if !membership::may_edit(&user.id, &place.sender) {
             return Err(ChatError::new(Code::Forbidden, "only its author may edit a message"));
         }
-        let kind = Kind::MessageEdited { message, content };
+        let kind = Kind::MessageEdited { message, content: edit.content, encrypted: edit.encrypted };
         let event = Event { id: EventId::now(), room: place.room.clone(), actor: user.clone(), kind };
         Ok((place.room, append::append(shared, &event)?))
     };

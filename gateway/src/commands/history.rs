@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parlor_core::command::{Cursor, Direction, History};
 use parlor_core::error::ChatError;
-use parlor_core::event::{Actor, Delivery, Kind, Role, RoomKind};
+use parlor_core::event::{Delivery, Kind, Role, RoomKind};
 use parlor_core::ids::{MessageId, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::{self, Read, StoredMessage};
@@ -13,12 +13,12 @@ use parlor_core::time::Timestamp;
 
 use super::Reply;
 use crate::Shared;
-use crate::client::Client;
+use crate::caller::Caller;
 use crate::hub::{self, Unread};
 use crate::vocabularies::{Answer, Page};
 
-pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, history: History, reply: Reply) {
-    match read(shared, client, user, &history).await {
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, history: History, reply: Reply) {
+    match read(shared, caller, &history).await {
         Ok((messages, has_more)) => {
             let page = Page {
                 next: if has_more { messages.last().map(|message| message.seq) } else { None },
@@ -44,13 +44,12 @@ struct Bounds {
 
 async fn read(
     shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
+    caller: &Caller,
     history: &History,
 ) -> Result<(Vec<StoredMessage>, bool), ChatError> {
-    shared.limiter.pass(&user.id, "history", shared.config.limits.history).await?;
+    shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
     let room = &history.room;
-    let ceiling = readable(shared, client, user, room).await?;
+    let ceiling = readable(shared, caller, room).await?;
     let bounds = bounds(shared, history).await?;
     let bounds = Bounds { before: bounds.before.min(ceiling), ..bounds };
 
@@ -124,7 +123,7 @@ fn lay_over(stored: store::Page<StoredMessage>, tail: &[Delivery], bounds: Bound
                     messages.insert(id, as_stored(delivery, id, message));
                 }
             }
-            Kind::MessageEdited { message, content } => {
+            Kind::MessageEdited { message, content, .. } => {
                 if let Some(message) = messages.get_mut(message) {
                     message.message.content.clone_from(content);
                     message.edited_at = Some(delivery.time);
@@ -149,16 +148,18 @@ fn as_stored(delivery: &Delivery, id: MessageId, message: &parlor_core::event::M
         time: delivery.time,
         edited_at: None,
         deleted_at: None,
+        reactions: Vec::new(),
+        pinned: false,
     }
 }
 
 /// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving.
-async fn readable(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: &RoomId) -> Result<Seq, ChatError> {
+pub(super) async fn readable(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Seq, ChatError> {
     let not_found = || ChatError::not_found("room");
     let version = shared.ports.fanout.version(room).await.ok().flatten();
-    let standing = shared.memberships.standing(room, &user.id, version).await?.ok_or_else(not_found)?;
+    let standing = shared.memberships.standing(room, &caller.user.id, version).await?.ok_or_else(not_found)?;
     if standing.room.kind == RoomKind::Channel {
-        return if client.is_in(room) { Ok(Seq::MAX) } else { Err(not_found()) };
+        return if caller.is_in(room) { Ok(Seq::MAX) } else { Err(not_found()) };
     }
     match standing.membership {
         Some(membership) if membership.role == Role::Left => {

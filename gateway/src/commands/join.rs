@@ -11,7 +11,7 @@ use parlor_core::time::Timestamp;
 
 use super::{Reply, append};
 use crate::Shared;
-use crate::client::Client;
+use crate::caller::Caller;
 use crate::hub::{self, From};
 use crate::memberships::Standing;
 use crate::vocabularies::Answer;
@@ -19,11 +19,11 @@ use crate::vocabularies::Answer;
 /// Live users whom the answer names.
 const NAMED: usize = 100;
 
-pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: RoomId, reply: Reply) {
-    match join(shared, client, user, &room).await {
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, reply: Reply) {
+    match join(shared, caller, &room).await {
         Ok(room) => {
             let (live, users) = if room.kind == RoomKind::Channel {
-                enter_channel(shared, user, &room.id).await
+                enter_channel(shared, &caller.user, &room.id).await
             } else {
                 (None, Vec::new())
             };
@@ -33,15 +33,19 @@ pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor
     }
 }
 
-async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &RoomId) -> Result<Arc<Room>, ChatError> {
+async fn join(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Arc<Room>, ChatError> {
+    let user = &caller.user;
     shared.limiter.pass(&user.id, "join", shared.config.limits.join).await?;
-    if !client.is_in(id) && client.room_count() >= shared.config.rooms.per_socket {
+    let full = caller
+        .client()
+        .is_some_and(|client| !client.is_in(id) && client.room_count() >= shared.config.rooms.per_socket);
+    if full {
         return Err(ChatError::new(Code::RoomFull, "this connection is in as many rooms as it may be"));
     }
     let version = shared.ports.fanout.version(id).await.ok().flatten();
     let standing = match shared.memberships.standing(id, &user.id, version).await? {
         Some(standing) => standing,
-        None => match direct(shared, client, user, id).await? {
+        None => match direct(shared, caller, id).await? {
             Some(standing) => standing,
             None if shared.config.rooms.create_on_join && !reserved(id) => channel(shared, user, id).await?,
             None => return Err(ChatError::not_found("room")),
@@ -49,11 +53,11 @@ async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &Roo
     };
     match standing.room.kind {
         RoomKind::Channel => {
-            hub::enter(shared, client, id, From::Now, hub::ALWAYS).await?;
+            enter(shared, caller, id, hub::ALWAYS).await?;
             Ok(standing.room)
         }
         RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {
-            hub::enter(shared, client, id, From::Now, standing.room.version).await?;
+            enter(shared, caller, id, standing.room.version).await?;
             Ok(standing.room)
         }
         RoomKind::Group => {
@@ -63,7 +67,7 @@ async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &Roo
             let membership = Membership { role, reads_through: None };
             let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
             // In the room before its events are, so that this socket hears of its own joining.
-            hub::enter(shared, client, id, From::Now, standing.room.version).await?;
+            enter(shared, caller, id, standing.room.version).await?;
             append::relay(shared, id).await;
             Ok(standing.room)
         }
@@ -71,14 +75,18 @@ async fn join(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, id: &Roo
     }
 }
 
+/// Puts the caller's socket into a room; a request has none, and the user's sockets follow their inbox.
+pub(super) async fn enter(shared: &Arc<Shared>, caller: &Caller, id: &RoomId, version: u64) -> Result<(), ChatError> {
+    match caller.client() {
+        Some(client) => hub::enter(shared, client, id, From::Now, version).await,
+        None => Ok(()),
+    }
+}
+
 /// Makes the direct room that `id` names, if it names one of `user` and an existing partner, and puts this socket into
 /// it. `None`: it names none.
-pub(super) async fn direct(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    id: &RoomId,
-) -> Result<Option<Standing>, ChatError> {
+pub(super) async fn direct(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Option<Standing>, ChatError> {
+    let user = &caller.user;
     let candidates = id.direct_partners(&user.id);
     if candidates.is_empty() {
         return Ok(None);
@@ -96,7 +104,7 @@ pub(super) async fn direct(
     let decision = append::decide(shared, id, &change).await?;
     let membership = Membership { role: Role::Member, reads_through: None };
     let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
-    hub::enter(shared, client, id, From::Now, standing.room.version).await?;
+    enter(shared, caller, id, standing.room.version).await?;
     append::relay(shared, id).await;
     Ok(Some(standing))
 }

@@ -1,25 +1,31 @@
-//! The answer to one event: by its ack where one was asked for, else as an event where the vocabulary has one.
+//! The answer to one command: by its ack where one was asked for, else as an event where the vocabulary has one; or as
+//! the response to a request.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use parlor_core::error::ChatError;
 use parlor_socketio::Ack;
+use tokio::sync::oneshot;
 
 use crate::client::Client;
+use crate::rest::{Rendered, Rendering};
 use crate::vocabularies::{Answer, Vocabulary};
 
-/// Owned by whoever answers; every event is answered once.
+/// Owned by whoever answers; every command is answered once.
 pub(crate) struct Reply {
-    client: Arc<Client>,
-    vocabulary: Vocabulary,
-    event: String,
+    to: To,
     temp_id: Option<String>,
-    ack: Option<Ack>,
     began: Instant,
 }
 
+enum To {
+    Socket { client: Arc<Client>, vocabulary: Vocabulary, event: String, ack: Option<Ack> },
+    Request { rendering: Rendering, response: oneshot::Sender<Rendered> },
+}
+
 impl Reply {
+    /// To an event of a socket.
     pub(crate) fn new(
         client: Arc<Client>,
         vocabulary: Vocabulary,
@@ -28,23 +34,26 @@ impl Reply {
         ack: Option<Ack>,
         began: Instant,
     ) -> Self {
-        Self { client, vocabulary, event, temp_id, ack, began }
+        Self { to: To::Socket { client, vocabulary, event, ack }, temp_id, began }
     }
 
-    /// The event's name, as the client sent it.
-    pub(crate) fn event(&self) -> &str {
-        &self.event
+    /// To a request. The receiver fails if nobody answers.
+    pub(crate) fn request(rendering: Rendering) -> (Self, oneshot::Receiver<Rendered>) {
+        let (response, answered) = oneshot::channel();
+        (Self { to: To::Request { rendering, response }, temp_id: None, began: Instant::now() }, answered)
     }
 
-    /// When the event was read.
+    /// When the command was read.
     pub(crate) fn began(&self) -> Instant {
         self.began
     }
 
     pub(crate) fn ok(self, answer: &Answer<'_>) {
-        match self.ack {
-            Some(ack) => ack.send_raw(&self.vocabulary.ack(answer)),
-            None => self.client.send(self.vocabulary.unasked(answer)),
+        match self.to {
+            To::Socket { vocabulary, ack: Some(ack), .. } => ack.send_raw(&vocabulary.ack(answer)),
+            To::Socket { client, vocabulary, ack: None, .. } => client.send(vocabulary.unasked(answer)),
+            // Nobody waits any more where the request was given up.
+            To::Request { rendering, response } => drop(response.send((rendering.ok)(answer))),
         }
     }
 
@@ -55,9 +64,12 @@ impl Reply {
     pub(crate) fn refuse(self, error: &ChatError) {
         metrics::counter!("parlor_errors_total", "code" => error.code.as_str()).increment(1);
         let temp_id = self.temp_id.as_deref();
-        match self.ack {
-            Some(ack) => ack.send_raw(&self.vocabulary.refusal_ack(error, temp_id)),
-            None => self.client.send([self.vocabulary.refusal_event(&self.event, error, temp_id)]),
+        match self.to {
+            To::Socket { vocabulary, ack: Some(ack), .. } => ack.send_raw(&vocabulary.refusal_ack(error, temp_id)),
+            To::Socket { client, vocabulary, event, ack: None } => {
+                client.send([vocabulary.refusal_event(&event, error, temp_id)]);
+            }
+            To::Request { rendering, response } => drop(response.send(rendering.refused(error))),
         }
     }
 

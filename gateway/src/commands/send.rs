@@ -12,17 +12,19 @@ use uuid::Uuid;
 
 use super::{Reply, append, join, typing};
 use crate::Shared;
-use crate::client::Client;
+use crate::caller::Caller;
 use crate::hub::Place;
 use crate::vocabularies::Answer;
 
-pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, send: Send, reply: Reply) {
-    let accepted = accept(shared, client, user, &send).await;
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply: Reply) {
+    let accepted = accept(shared, caller, &send).await;
     let (id, pending) = match accepted {
         Ok(accepted) => accepted,
         Err(error) => return reply.refuse(&error),
     };
-    typing::end(shared, client, &send.room).await;
+    if let Some(client) = caller.client() {
+        typing::end(shared, client, &send.room).await;
+    }
     // The next event need not wait for this answer: what was enqueued is in order.
     let shared = shared.clone();
     tokio::spawn(async move {
@@ -42,15 +44,15 @@ pub(super) async fn act(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor
 /// Checks, and enqueues in the socket's order.
 async fn accept(
     shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
+    caller: &Caller,
     send: &Send,
 ) -> Result<(MessageId, parlor_core::ports::log::Pending), ChatError> {
+    let user = &caller.user;
     let temp_uuid = send.temp_id.as_deref().and_then(|temp_id| Uuid::try_parse(temp_id).ok());
     let fixed = temp_uuid.map(|temp_id| MessageId::of_resend(&user.id, &send.room, temp_id));
     let proposed = fixed.unwrap_or_else(MessageId::now);
     let key = match (&send.temp_id, fixed) {
-        (Some(temp_id), None) => Some(resend_key(user, &client.lineage, &send.room, temp_id, &send.content)),
+        (Some(temp_id), None) => Some(resend_key(user, caller.lineage(), &send.room, temp_id, &send.content)),
         _ => None,
     };
     let limit = shared.config.limits.message;
@@ -60,7 +62,7 @@ async fn accept(
     let version = admission.as_ref().and_then(|admission| admission.version);
     let id = admission.and_then(|admission| admission.id).unwrap_or(proposed);
 
-    may_send(shared, client, user, &send.room, version).await?;
+    may_send(shared, caller, &send.room, version).await?;
     let reply_to = match send.reply_to {
         Some(message) => Some(quote(shared, &send.room, message).await),
         None => None,
@@ -70,6 +72,8 @@ async fn accept(
         kind: send.kind,
         reply_to,
         metadata: send.metadata.clone(),
+        mentions: send.mentions.clone(),
+        encrypted: send.encrypted,
         temp_id: send.temp_id.clone(),
     };
     let event = Event { id: id.into(), room: send.room.clone(), actor: user.clone(), kind: Kind::MessageSent(message) };
@@ -78,21 +82,15 @@ async fn accept(
     Ok((id, pending))
 }
 
-/// Who may send: members by row; in a channel, whoever is in it on this socket.
-async fn may_send(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    room: &RoomId,
-    version: Option<u64>,
-) -> Result<(), ChatError> {
-    let standing = match shared.memberships.standing(room, &user.id, version).await? {
+/// Who may send: members by row; in a channel, whoever is in it on this socket, and requests.
+async fn may_send(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, version: Option<u64>) -> Result<(), ChatError> {
+    let standing = match shared.memberships.standing(room, &caller.user.id, version).await? {
         Some(standing) => standing,
         // The first message to a partner makes the room.
-        None => join::direct(shared, client, user, room).await?.ok_or_else(|| ChatError::not_found("room"))?,
+        None => join::direct(shared, caller, room).await?.ok_or_else(|| ChatError::not_found("room"))?,
     };
     let allowed = match standing.room.kind {
-        RoomKind::Channel => client.is_in(room),
+        RoomKind::Channel => caller.is_in(room),
         RoomKind::Direct | RoomKind::Group => standing.role().is_some(),
     };
     if allowed { Ok(()) } else { Err(ChatError::not_found("room")) }

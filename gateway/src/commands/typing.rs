@@ -9,6 +9,7 @@ use parlor_core::ids::RoomId;
 
 use super::Reply;
 use crate::Shared;
+use crate::caller::Caller;
 use crate::client::Client;
 use crate::vocabularies::Answer;
 
@@ -24,17 +25,11 @@ pub(crate) struct Typing {
     round: u64,
 }
 
-pub(super) async fn act(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    user: &Actor,
-    room: RoomId,
-    active: bool,
-    reply: Reply,
-) {
-    if !client.is_in(&room) {
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, active: bool, reply: Reply) {
+    let user = &caller.user;
+    let Some(client) = caller.client().filter(|client| client.is_in(&room)) else {
         return reply.refuse(&ChatError::not_found("room"));
-    }
+    };
     if !active {
         end(shared, client, &room).await;
         return reply.ok(&Answer::Done);

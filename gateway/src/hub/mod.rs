@@ -257,7 +257,20 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
             heed_inbox(shared, without.as_deref().unwrap_or(&room.clients), delivery);
         }
         Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
-        Kind::MessageEdited { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => {}
+        Kind::MessageEdited { .. }
+        | Kind::MessageReacted { .. }
+        | Kind::MessagePinned { .. }
+        | Kind::RoomCreated { .. }
+        | Kind::RoomUpdated { .. }
+        | Kind::RoomDeleted { .. }
+        | Kind::RoleChanged { .. }
+        | Kind::UserBanned { .. }
+        | Kind::UserUnbanned { .. }
+        | Kind::RoomMuted { .. }
+        | Kind::UserBlocked { .. }
+        | Kind::LoggedOut { .. }
+        | Kind::Receipt { .. }
+        | Kind::Other { .. } => {}
     }
     room.caught_up(delivery.seq);
 }

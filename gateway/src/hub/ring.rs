@@ -144,7 +144,7 @@ mod tests {
             id: EventId::now(),
             room: RoomId::trusted("r"),
             actor: nameless(&UserId::trusted("u")),
-            kind: Kind::MessageEdited { message: MessageId::now(), content: "x".repeat(bytes) },
+            kind: Kind::MessageEdited { message: MessageId::now(), content: "x".repeat(bytes), encrypted: false },
         };
         Delivery { prev: None, seq: Seq(seq), time: Timestamp(0), event: Arc::new(event) }
     }

@@ -55,8 +55,7 @@ fn message_id() -> MessageId {
 }
 
 fn text(content: &str) -> Message {
-    let content = content.into();
-    Message { content, kind: MessageType::Text, reply_to: None, metadata: None, temp_id: Some("temp_123".into()) }
+    Message { temp_id: Some("temp_123".into()), ..Message::new(MessageType::Text, content) }
 }
 
 pub(super) fn delivery(room: &RoomId, actor: Actor, kind: Kind) -> Delivery {
@@ -74,6 +73,8 @@ fn stored(message: Message, edited: bool) -> StoredMessage {
         time: AT,
         edited_at: edited.then_some(AT.plus_millis(5_000)),
         deleted_at: None,
+        reactions: Vec::new(),
+        pinned: false,
     }
 }
 
@@ -93,6 +94,8 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         kind: MessageType::Image,
         reply_to: Some(quote),
         metadata: Some(r#"{"fileName":"a.png", "dimensions":{"width":9007199254740993,"height":1.50}}"#.into()),
+        mentions: Vec::new(),
+        encrypted: false,
         temp_id: None,
     };
     let voice =
@@ -105,7 +108,14 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         ("a picture that answers a message", delivery(&room, ada(), Kind::MessageSent(picture))),
         ("a voice note with metadata that is no JSON", delivery(&room, ben(), Kind::MessageSent(voice))),
         ("a system message", delivery(&room, ada(), Kind::MessageSent(system))),
-        ("an edit", delivery(&room, ada(), Kind::MessageEdited { message: message_id(), content: "Hi".into() })),
+        (
+            "an edit",
+            delivery(
+                &room,
+                ada(),
+                Kind::MessageEdited { message: message_id(), content: "Hi".into(), encrypted: false },
+            ),
+        ),
         ("a deletion", delivery(&room, ada(), Kind::MessageDeleted { message: message_id() })),
         ("a new room", delivery(&room, ada(), Kind::RoomCreated { room: group(), members: vec![member(ada())] })),
         ("a member joined", delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), version: 2 })),
@@ -159,8 +169,18 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
             partner: Some(ben.clone()),
             last_message: Some(stored(text("Hello"), true)),
             unread: 3,
+            read: Seq(4),
+            muted: false,
         },
-        RoomSummary { room: group(), role: Role::Admin, partner: None, last_message: None, unread: 0 },
+        RoomSummary {
+            room: group(),
+            role: Role::Admin,
+            partner: None,
+            last_message: None,
+            unread: 0,
+            read: Seq(0),
+            muted: false,
+        },
     ];
     tell("identity known", &News::Authenticated { user: &ada(), rooms: &rooms });
     tell("asked for a token", &News::AskToken);

@@ -32,7 +32,9 @@ use parlor_core::ids::UserId;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-pub use self::outgoing::{Answer, News, Outgoing, Page, TOKEN_GRACE};
+pub use self::outgoing::{
+    Answer, Ban, Changes, Counted, Found, MemberReceipt, News, Outgoing, Page, Receipts, TOKEN_GRACE, Upload,
+};
 pub use self::payload::temp_id;
 pub use self::rules::Rules;
 
@@ -159,6 +161,11 @@ impl Vocabulary {
         };
         ChatError::new(Code::UnknownEvent, message)
     }
+}
+
+/// The body of a refused request: `{error, message, …}`, or `{code, message, …}` (`cafe.md`).
+pub(crate) fn refusal_body(error: &ChatError, named_code: bool) -> String {
+    if named_code { snake::errors::body(error) } else { dotted::errors::ack(error, None) }
 }
 
 /// The user whose sockets hear of this event through their inbox, and whom the room's own delivery leaves out.

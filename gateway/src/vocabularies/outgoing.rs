@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use parlor_core::device::DeviceKeys;
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, Delivery, Ephemeral, Member, Message, Room};
-use parlor_core::ids::{MessageId, RoomId, Seq};
+use parlor_core::file::File;
+use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
+use parlor_core::ports::presence::Seen;
 use parlor_core::ports::store::{RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use serde::{Serialize, Serializer};
@@ -87,6 +90,261 @@ pub enum Answer<'a> {
     Page(&'a Page<'a>),
     /// Done, and there is nothing to tell.
     Done,
+    /// The log has the reaction, or that it was taken back.
+    Reacted {
+        /// To which message.
+        message: MessageId,
+        /// In which room.
+        room: &'a RoomId,
+        /// As sent.
+        emoji: &'a str,
+        /// False: taken back.
+        on: bool,
+        /// The log's time.
+        time: Timestamp,
+    },
+    /// The log has the pin, or its removal.
+    Pinned {
+        /// Which message.
+        message: MessageId,
+        /// In which room.
+        room: &'a RoomId,
+        /// False: unpinned.
+        on: bool,
+        /// The log's time.
+        time: Timestamp,
+    },
+    /// The pinned messages of a room, the last pinned first.
+    Pins(&'a [StoredMessage]),
+    /// Messages that a search found.
+    Found(&'a Found<'a>),
+    /// What happened in a room since a place.
+    Changes(&'a Changes<'a>),
+    /// A page counted from the newest message.
+    Counted(&'a Counted<'a>),
+    /// What a room talks about.
+    Topics {
+        /// Which room.
+        room: &'a RoomId,
+        /// Words, the most frequent first.
+        topics: &'a [String],
+    },
+    /// The caller's pointer in a room has moved, or was there already.
+    Pointed {
+        /// In which room.
+        room: &'a RoomId,
+        /// True: read. False: delivered.
+        read: bool,
+        /// Where it is now.
+        seq: Seq,
+        /// The messages that the command named.
+        messages: &'a [MessageId],
+        /// Messages of the room that the caller has not read, where that is known.
+        unread: Option<u64>,
+    },
+    /// Whom a message has reached.
+    Receipts(&'a Receipts<'a>),
+    /// The presence of users.
+    Presence(&'a [(Actor, Seen)]),
+    /// Who is in a room now.
+    Live {
+        /// Which room.
+        room: &'a RoomId,
+        /// How many.
+        count: u32,
+        /// Some of them.
+        users: &'a [(Actor, Seen)],
+    },
+    /// Who types in a room.
+    Typists {
+        /// Which room.
+        room: &'a RoomId,
+        /// Who.
+        users: &'a [Actor],
+    },
+    /// A room, as it is (now).
+    Room {
+        /// The room.
+        room: &'a Room,
+        /// Its members, or the first of them.
+        members: &'a [Member],
+        /// The newest message that is not deleted, where it was asked for.
+        last_message: Option<&'a StoredMessage>,
+        /// Messages of the room that the caller has not read, where that was asked for.
+        unread: Option<u64>,
+    },
+    /// The caller's rooms.
+    Rooms {
+        /// The latest message first.
+        rooms: &'a [RoomSummary],
+        /// How many there are in all.
+        total: u64,
+    },
+    /// Members of a room.
+    Members {
+        /// By id.
+        members: &'a [Member],
+        /// Where the next page begins: after this user.
+        next: Option<&'a UserId>,
+    },
+    /// The room is deleted.
+    RoomDeleted {
+        /// Which.
+        room: &'a RoomId,
+    },
+    /// Push notifications of a room are off, or on.
+    Muted {
+        /// Which room.
+        room: &'a RoomId,
+        /// True: off.
+        on: bool,
+    },
+    /// A user is banned from a room, or not any more.
+    Banned {
+        /// From which room.
+        room: &'a RoomId,
+        /// Whom.
+        user: &'a UserId,
+        /// False: not any more.
+        on: bool,
+        /// Until when; `None`: until it is lifted.
+        until: Option<Timestamp>,
+    },
+    /// Who is banned from a room.
+    Bans {
+        /// Which room.
+        room: &'a RoomId,
+        /// The newest ban first.
+        bans: &'a [Ban],
+    },
+    /// The caller blocks a user, or does so no more.
+    Blocked {
+        /// Whom.
+        user: &'a UserId,
+        /// False: no more.
+        on: bool,
+    },
+    /// Whom the caller blocks.
+    Blocks(&'a [Actor]),
+    /// The report was taken.
+    Reported {
+        /// Its id, for the team.
+        id: uuid::Uuid,
+    },
+    /// Where the declared file goes.
+    UploadStarted(&'a Upload<'a>),
+    /// The file is there and is what it was declared to be.
+    UploadComplete {
+        /// The file.
+        file: &'a File,
+        /// From where it can be read for a while without a token.
+        url: &'a str,
+    },
+    /// From where a file can be read for a while without a token.
+    FileUrl {
+        /// Which file.
+        file: FileId,
+        /// An absolute path or URL.
+        url: &'a str,
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// The key with which browsers subscribe to Web Push, base64url.
+    PushKey(&'a str),
+    /// Public keys of users' devices; in the answer to a claim each with its one-time key.
+    Keys(&'a [DeviceKeys]),
+}
+
+/// Messages that a search found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The newest first, each with its text where the words stand between `<mark>` and `</mark>` and all else is
+    /// escaped for HTML.
+    pub hits: &'a [(StoredMessage, String)],
+    /// Where the next page begins.
+    pub next: Option<&'a str>,
+}
+
+/// What happened in a room since a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Changes<'a> {
+    /// In order.
+    pub events: &'a [Delivery],
+    /// Where the next page begins: after this place. It is also where a client stands that has taken all of them in.
+    pub next: Seq,
+    /// More lies beyond.
+    pub has_more: bool,
+}
+
+/// A page counted from the newest message.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// Of which room.
+    pub room: &'a RoomId,
+    /// The newest first.
+    pub messages: &'a [StoredMessage],
+    /// Messages of the room that are not deleted.
+    pub total: u64,
+    /// As asked for, or the most there may be.
+    pub limit: u32,
+    /// As asked for.
+    pub offset: u64,
+}
+
+/// Whom a message has reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipts<'a> {
+    /// The message.
+    pub message: MessageId,
+    /// Its room.
+    pub room: &'a RoomId,
+    /// Members whom it has reached, the sender left out.
+    pub delivered: u32,
+    /// Members who have read it, the sender left out.
+    pub read: u32,
+    /// Member by member; none in a big room.
+    pub members: &'a [MemberReceipt],
+}
+
+/// How far a message has got with one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberReceipt {
+    /// Who.
+    pub user: Actor,
+    /// It has reached them, at the latest at this time.
+    pub delivered_at: Option<Timestamp>,
+    /// They have read it, at the latest at this time.
+    pub read_at: Option<Timestamp>,
+}
+
+/// A ban, as moderators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Who is kept out.
+    pub user: Actor,
+    /// By whom.
+    pub by: UserId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None`: until it is lifted.
+    pub until: Option<Timestamp>,
+    /// In the moderator's words.
+    pub reason: Option<String>,
+}
+
+/// Where a declared file goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload<'a> {
+    /// The upload, and later the file.
+    pub id: FileId,
+    /// The request's method.
+    pub method: &'a str,
+    /// Its address: a path of this server, or a URL.
+    pub url: &'a str,
+    /// Headers that it must carry.
+    pub headers: &'a [(String, String)],
+    /// Until when it is taken.
+    pub expires: Timestamp,
 }
 
 /// A page of history.
@@ -147,6 +405,22 @@ pub enum News<'a> {
     ServerFull,
     /// The time has come for the server's heartbeat.
     Heartbeat,
+    /// A message that waited for a user who begins anew: told like a live one, but older than what they hear next.
+    Waited(&'a StoredMessage),
+    /// How many messages wait for a user who begins anew; told before them.
+    Waiting {
+        /// In all rooms.
+        count: u64,
+    },
+    /// The socket goes on with its session.
+    Recovered,
+    /// A page of a channel, for the socket that has just joined it.
+    Entered {
+        /// Which.
+        room: &'a RoomId,
+        /// The newest first.
+        messages: &'a [StoredMessage],
+    },
 }
 
 /// A refusal's fields that every vocabulary shows alike.

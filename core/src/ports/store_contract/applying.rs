@@ -214,6 +214,8 @@ pub async fn what_was_written_comes_back_verbatim(mut trial: Trial) {
             kind,
             reply_to: quotes[at % quotes.len()].clone(),
             metadata: (at % 2 == 0).then(|| metadata.to_owned()),
+            mentions: Vec::new(),
+            encrypted: false,
             temp_id: (at % 3 == 0).then(|| format!("temp_{at}\u{200b}")),
         };
         let told = event("r", "a", Kind::MessageSent(message.clone()));

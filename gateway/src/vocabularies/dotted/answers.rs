@@ -90,6 +90,34 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
         }
         Answer::Page(page) => json(&PageForm::from(page)),
         Answer::Done => json(&Nothing {}),
+        // The commands behind these have no event here yet.
+        Answer::Reacted { .. }
+        | Answer::Pinned { .. }
+        | Answer::Pins(_)
+        | Answer::Found(_)
+        | Answer::Changes(_)
+        | Answer::Counted(_)
+        | Answer::Topics { .. }
+        | Answer::Pointed { .. }
+        | Answer::Receipts(_)
+        | Answer::Presence(_)
+        | Answer::Live { .. }
+        | Answer::Typists { .. }
+        | Answer::Room { .. }
+        | Answer::Rooms { .. }
+        | Answer::Members { .. }
+        | Answer::RoomDeleted { .. }
+        | Answer::Muted { .. }
+        | Answer::Banned { .. }
+        | Answer::Bans { .. }
+        | Answer::Blocked { .. }
+        | Answer::Blocks(_)
+        | Answer::Reported { .. }
+        | Answer::UploadStarted(_)
+        | Answer::UploadComplete { .. }
+        | Answer::FileUrl { .. }
+        | Answer::PushKey(_)
+        | Answer::Keys(_) => json(&Nothing {}),
     }
 }
 

@@ -43,6 +43,8 @@ fn send(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
         kind,
         reply_to: payload.message("replyToId")?,
         metadata: payload.metadata(rules)?,
+        mentions: Vec::new(),
+        encrypted: false,
         temp_id: payload.temp_id(rules)?,
     }))
 }
@@ -52,6 +54,7 @@ fn edit(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
         message: payload.required("messageId", payload.message("messageId")?)?,
         room: payload.optional_room()?,
         content: payload.content(rules, false)?,
+        encrypted: false,
     })
 }
 

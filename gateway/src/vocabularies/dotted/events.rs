@@ -132,7 +132,9 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
         News::Failed(error) => smallvec![errors::failed(error)],
         // Sent before the socket's vocabulary is known: in snake's words too.
         News::ServerFull => smallvec![errors::failed(&server_full()), snake::errors::failed(&server_full())],
-        News::Heartbeat => SmallVec::new(),
+        News::Heartbeat | News::Waited(_) | News::Waiting { .. } | News::Recovered | News::Entered { .. } => {
+            SmallVec::new()
+        }
     }
 }
 
@@ -144,7 +146,7 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
         Kind::MessageSent(message) => {
             Some(Outgoing::new("message.received", &MessageForm::from(Said::live(delivery, message))))
         }
-        Kind::MessageEdited { message, content } => Some(Outgoing::new(
+        Kind::MessageEdited { message, content, .. } => Some(Outgoing::new(
             "message.edited",
             &Edited {
                 message_id: *message,
@@ -195,6 +197,17 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
         }
         // The members hear of their new room through their inboxes.
         Kind::RoomCreated { .. } => None,
+        Kind::MessageReacted { .. }
+        | Kind::MessagePinned { .. }
+        | Kind::RoomUpdated { .. }
+        | Kind::RoomDeleted { .. }
+        | Kind::RoleChanged { .. }
+        | Kind::UserBanned { .. }
+        | Kind::UserUnbanned { .. }
+        | Kind::RoomMuted { .. }
+        | Kind::UserBlocked { .. } => None,
+        // Its sockets are closed; receipts have a log of their own.
+        Kind::LoggedOut { .. } | Kind::Receipt { .. } => None,
         // A newer version's: this one has no words for it.
         Kind::Other { .. } => None,
     }
@@ -215,6 +228,13 @@ fn ephemeral(room: &RoomId, news: &Ephemeral) -> SmallVec<[Outgoing; 2]> {
             let body = Moved { user_name: Some(&user.name), user_count: Some(*count), ..Moved::new(room, &user.id) };
             smallvec![Outgoing::new("room.left", &body)]
         }
+        Ephemeral::Receipt { .. }
+        | Ephemeral::ReadCount { .. }
+        | Ephemeral::OnlineCount { .. }
+        | Ephemeral::Unread { .. }
+        | Ephemeral::Topics { .. }
+        | Ephemeral::UploadProgress { .. }
+        | Ephemeral::UploadFailed { .. } => SmallVec::new(),
         // Gateways alone hear of it.
         Ephemeral::Superseded { .. } => SmallVec::new(),
     }

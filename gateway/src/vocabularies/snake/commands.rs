@@ -32,6 +32,8 @@ fn send(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
         kind,
         reply_to: None,
         metadata: payload.metadata(rules)?,
+        mentions: Vec::new(),
+        encrypted: false,
         temp_id: payload.temp_id(rules)?,
     }))
 }
@@ -42,6 +44,7 @@ fn edit(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
         message: payload.required("messageId", payload.message("messageId")?)?,
         room: payload.optional_room()?,
         content: payload.content(rules, false)?,
+        encrypted: false,
     })
 }
 

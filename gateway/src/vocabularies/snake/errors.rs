@@ -35,6 +35,12 @@ pub(in crate::vocabularies) fn event(command: &str, error: &ChatError, temp_id: 
     Outgoing::new("error", &Refused { code, error: None, refusal: Refusal::new(error, temp_id), event })
 }
 
+/// The body of a refused request, `{code, message, …}` alone.
+pub(in crate::vocabularies) fn body(error: &ChatError) -> String {
+    let code = error.code.as_str();
+    json(&Refused { code, error: None, refusal: Refusal::new(error, None), event: None })
+}
+
 /// A failure that no command asked for.
 pub(in crate::vocabularies) fn failed(error: &ChatError) -> Outgoing {
     let code = error.code.as_str();

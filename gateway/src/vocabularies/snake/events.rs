@@ -112,7 +112,12 @@ fn said(news: &News<'_>) -> Option<Outgoing> {
         News::ServerFull => Some(errors::failed(&server_full())),
         News::Heartbeat => Some(Outgoing::new("heartbeat", &Nothing {})),
         // Dotted's events of the connection; a snake client needs none of them.
-        News::Authenticated { .. } | News::AskToken => None,
+        News::Authenticated { .. }
+        | News::AskToken
+        | News::Waited(_)
+        | News::Waiting { .. }
+        | News::Recovered
+        | News::Entered { .. } => None,
     }
 }
 
@@ -130,7 +135,7 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
     };
     match &event.kind {
         Kind::MessageSent(message) => Some(Outgoing::new("message", &MessageForm::from(Said::live(delivery, message)))),
-        Kind::MessageEdited { message, content } => {
+        Kind::MessageEdited { message, content, .. } => {
             Some(Outgoing::new("message_edited", &changed(*message, Some(content))))
         }
         Kind::MessageDeleted { message } => Some(Outgoing::new("message_deleted", &changed(*message, None))),
@@ -157,6 +162,17 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
             let body = InRoom { room_id: room, user_id: &owner, username: None, seq: None, user_count: None };
             Some(Outgoing::new("user_left", &body))
         }
+        Kind::MessageReacted { .. }
+        | Kind::MessagePinned { .. }
+        | Kind::RoomUpdated { .. }
+        | Kind::RoomDeleted { .. }
+        | Kind::RoleChanged { .. }
+        | Kind::UserBanned { .. }
+        | Kind::UserUnbanned { .. }
+        | Kind::RoomMuted { .. }
+        | Kind::UserBlocked { .. } => None,
+        // Its sockets are closed; receipts have a log of their own.
+        Kind::LoggedOut { .. } | Kind::Receipt { .. } => None,
         Kind::RoomCreated { .. } | Kind::Other { .. } => None,
     }
 }
@@ -181,6 +197,13 @@ fn ephemeral(room_id: &RoomId, news: &Ephemeral) -> Option<Outgoing> {
             "user_left",
             &InRoom { room_id, user_id: &user.id, username: Some(&user.name), seq: None, user_count: Some(*count) },
         )),
+        Ephemeral::Receipt { .. }
+        | Ephemeral::ReadCount { .. }
+        | Ephemeral::OnlineCount { .. }
+        | Ephemeral::Unread { .. }
+        | Ephemeral::Topics { .. }
+        | Ephemeral::UploadProgress { .. }
+        | Ephemeral::UploadFailed { .. } => None,
         // Gateways alone hear of it.
         Ephemeral::Superseded { .. } => None,
     }

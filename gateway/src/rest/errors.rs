@@ -1,0 +1,53 @@
+//! Refusals → status and body. The status is the code's; the body's form is the document's.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use parlor_core::error::{ChatError, Code};
+
+use super::Rendered;
+use crate::vocabularies::refusal_body;
+
+/// Which document's form a refusal has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `{error, message, …}`: Parlor's own routes, and those of `conversations.md`.
+    Dotted,
+    /// `{code, message, …}`: the routes of `cafe.md`.
+    Cafe,
+}
+
+impl Form {
+    /// The form of the route with this path.
+    pub(crate) fn of_path(path: &str) -> Self {
+        if path.starts_with("/api/chat/") { Self::Cafe } else { Self::Dotted }
+    }
+
+    pub(crate) fn render(self, error: &ChatError) -> Rendered {
+        let retry_after = error.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        Rendered { status: status(error.code), body: refusal_body(error, self == Self::Cafe), retry_after }
+    }
+
+    /// A response that is a refusal.
+    pub(crate) fn refuse(self, error: &ChatError) -> Response {
+        metrics::counter!("parlor_errors_total", "code" => error.code.as_str()).increment(1);
+        self.render(error).into_response()
+    }
+}
+
+/// The status of each code.
+pub(crate) fn status(code: Code) -> StatusCode {
+    match code {
+        Code::BadRequest | Code::ContentTooLong | Code::UnknownEvent => StatusCode::BAD_REQUEST,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden | Code::Banned => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Conflict | Code::RoomFull => StatusCode::CONFLICT,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::RateLimited | Code::Spam => StatusCode::TOO_MANY_REQUESTS,
+        Code::ServerFull | Code::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        // Nobody knows whether it was done: the same request with the same key may be repeated.
+        Code::Unknown => StatusCode::GATEWAY_TIMEOUT,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
