@@ -95,6 +95,8 @@ pub struct LimitSet {
     pub join: Option<Limit>,
     /// History pages.
     pub history: Option<Limit>,
+    /// Events of any kind by one socket, counted by its gateway.
+    pub event: Option<Limit>,
 }
 
 impl Config {
@@ -112,7 +114,7 @@ impl Config {
                 grace: Duration::from_secs(60),
             },
             rooms: Rooms::default(),
-            limits: LimitSet { message: None, room_create: None, typing: None, join: None, history: None },
+            limits: LimitSet { message: None, room_create: None, typing: None, join: None, history: None, event: None },
             rules: Rules::default(),
             vocabulary: Vocabulary::Dotted,
             allowed_origins: None,

@@ -10,6 +10,7 @@ mod client;
 mod clients;
 mod commands;
 mod config;
+mod flood;
 mod hub;
 mod limiter;
 mod memberships;

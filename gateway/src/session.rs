@@ -17,6 +17,7 @@ use crate::auth::{self, Identity};
 use crate::caller::Caller;
 use crate::client::Client;
 use crate::commands::{self, Reply};
+use crate::flood::{Flood, Verdict};
 use crate::hub::{self, From};
 use crate::resume::{self, Track};
 use crate::vocabularies::{News, Vocabulary};
@@ -98,7 +99,8 @@ impl Application for Front {
         let spoken = vocabulary.unwrap_or(self.shared.config.vocabulary);
         let client = Client::new(socket, private_id.into(), track, spoken, vocabulary.is_some());
         let session = Mutex::new(session.map(Box::new));
-        let conversation = Conversation { shared: self.shared.clone(), client, session: Arc::new(session) };
+        let (shared, flood) = (self.shared.clone(), Arc::default());
+        let conversation = Conversation { shared, client, flood, session: Arc::new(session) };
         if let Some(identity) = identity {
             conversation.identify(identity).map_err(|error| Refusal::new(error.message))?;
         }
@@ -111,6 +113,7 @@ impl Application for Front {
 pub(crate) struct Conversation {
     shared: Arc<Shared>,
     client: Arc<Client>,
+    flood: Arc<Mutex<Flood>>,
     /// What it goes on with, until the client is known to be its user.
     session: Arc<Mutex<Option<Box<resume::Session>>>>,
 }
@@ -303,6 +306,12 @@ impl Session for Conversation {
     async fn event(&self, event: Event) {
         metrics::counter!("parlor_events_in_total").increment(1);
         let began = Instant::now();
+        let verdict = self.flood.lock().count(self.shared.config.limits.event, began);
+        if verdict == Verdict::Closed {
+            tracing::info!("a socket that floods its gateway is closed");
+            self.client.socket.close(CloseReason::Application { code: 4103, text: "too many events" });
+            return;
+        }
         if Vocabulary::decides(&event.name)
             && self.client.undecided()
             && let Some(vocabulary) = Vocabulary::of_event(&event.name)
@@ -313,6 +322,7 @@ impl Session for Conversation {
         let temp_id = crate::vocabularies::temp_id(&event.args, rules);
         let vocabulary = self.client.vocabulary();
         let command = match event.fault {
+            _ if let Verdict::Refused(error) = verdict => Err(error),
             Some(Fault::TooLarge) => Err(ChatError::new(Code::TooLarge, "an event may hold at most 64 KiB")),
             Some(Fault::Json(reason)) => Err(ChatError::new(Code::BadRequest, reason)),
             None if !event.attachments.is_empty() => {

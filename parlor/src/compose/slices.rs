@@ -45,6 +45,7 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
             typing: config.limits.typing.0,
             join: config.limits.join.0,
             history: config.limits.history.0,
+            event: config.limits.event.0,
         },
         rules: Rules { max_content_chars: config.content.max_chars, ..Rules::default() },
         vocabulary: Vocabulary::parse(&config.gateway.vocabulary).unwrap_or(Vocabulary::Dotted),

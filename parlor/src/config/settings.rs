@@ -159,6 +159,8 @@ section! {
         join: RateLimit = RateLimit::per(120, 60),
         /// Pages of history read.
         history: RateLimit = RateLimit::per(300, 60),
+        /// Events of any kind by one connection; who sends four times as many is disconnected.
+        event: RateLimit = RateLimit::per(600, 10),
     }
 }
 
