@@ -16,13 +16,13 @@ use parlor_core::ports::store::{RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use serde_json::value::RawValue;
 
-use super::{Answer, News, Page, Rules, Vocabulary, temp_id};
+use super::{Answer, News, Page, Rules, Vocabulary, samples, temp_id};
 
 const MESSAGE: &str = "0190a6f0-0000-7000-8000-000000000001";
-const OTHER: &str = "0190a6f0-0000-7000-8000-000000000002";
-const AT: Timestamp = Timestamp(1_763_548_200_123);
+pub(super) const OTHER: &str = "0190a6f0-0000-7000-8000-000000000002";
+pub(super) const AT: Timestamp = Timestamp(1_763_548_200_123);
 
-fn user(id: &str, name: &str) -> Actor {
+pub(super) fn user(id: &str, name: &str) -> Actor {
     Actor { id: UserId::trusted(id), name: name.into(), avatar: None }
 }
 
@@ -45,16 +45,16 @@ pub(super) fn group() -> Room {
     }
 }
 
-fn channel() -> Room {
+pub(super) fn channel() -> Room {
     let id = RoomId::trusted("room-123");
     Room { id, kind: RoomKind::Channel, name: Some("room-123".into()), description: None, member_count: 0, ..group() }
 }
 
-fn message_id() -> MessageId {
+pub(super) fn message_id() -> MessageId {
     MessageId::parse(MESSAGE).unwrap()
 }
 
-fn text(content: &str) -> Message {
+pub(super) fn text(content: &str) -> Message {
     Message { temp_id: Some("temp_123".into()), ..Message::new(MessageType::Text, content) }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn delivery(room: &RoomId, actor: Actor, kind: Kind) -> Delivery {
     Delivery { prev: Some(Seq(6)), seq: Seq(7), time: AT, event: Arc::new(event) }
 }
 
-fn stored(message: Message, edited: bool) -> StoredMessage {
+pub(super) fn stored(message: Message, edited: bool) -> StoredMessage {
     StoredMessage {
         id: message_id(),
         seq: Seq(7),
@@ -136,7 +136,7 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
 }
 
 fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
-    for (title, delivery) in &deliveries() {
+    for (title, delivery) in deliveries().iter().chain(&samples::deliveries()) {
         tell(title, &News::Delivery(delivery));
     }
     let (room, ben) = (group().id, user("user2", "Ben"));
@@ -151,9 +151,10 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         ("entered a channel", Ephemeral::Entered { user: ben.clone(), count: 3 }),
         ("left a channel", Ephemeral::Exited { user: ben.clone(), count: 2 }),
     ];
-    for (title, news) in &ephemeral {
+    for (title, news) in ephemeral.iter().chain(&samples::ephemeral()) {
         tell(title, &News::Ephemeral { room: &room, news });
     }
+    samples::inbox(&mut tell);
     let direct = Room {
         id: RoomId::trusted("direct_user1_user2"),
         kind: RoomKind::Direct,
@@ -170,7 +171,7 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
             last_message: Some(stored(text("Hello"), true)),
             unread: 3,
             read: Seq(4),
-            muted: false,
+            muted: true,
         },
         RoomSummary {
             room: group(),
@@ -190,6 +191,11 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
     tell("something failed", &News::Failed(&ChatError::busy("The log is away.")));
     tell("server full", &News::ServerFull);
     tell("heartbeat", &News::Heartbeat);
+    tell("messages wait", &News::Waiting { count: 3 });
+    let waited = samples::rich();
+    tell("a message that waited", &News::Waited(&waited));
+    tell("the session goes on", &News::Recovered);
+    tell("entered a room, with its newest messages", &News::Entered { room: &room, messages: &[waited.clone()] });
 }
 
 fn answers(vocabulary: Vocabulary) -> String {
@@ -211,13 +217,17 @@ fn answers(vocabulary: Vocabulary) -> String {
         ("done", Answer::Done),
     ];
     let mut out = String::new();
-    for (title, answer) in &answers {
+    let mut write = |title: &str, answer: &Answer<'_>| {
         let _ = writeln!(out, "# {title}\nack {}", vocabulary.ack(answer));
         if let Some(event) = vocabulary.unasked(answer) {
             let _ = writeln!(out, "or {} {}", event.name, event.body);
         }
         out.push('\n');
+    };
+    for (title, answer) in &answers {
+        write(title, answer);
     }
+    samples::answers(&mut write);
     let limited = ChatError {
         retry_after: Some(Duration::from_millis(44_100)),
         limit: Some(Limit { limit: 10, window: Duration::from_secs(60) }),

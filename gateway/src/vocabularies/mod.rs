@@ -15,6 +15,7 @@
 
 mod connection;
 mod dotted;
+mod fields;
 mod outgoing;
 mod payload;
 mod rules;
@@ -22,6 +23,8 @@ mod snake;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@ use parlor_core::event::{Actor, Delivery, Ephemeral, Member, Message, Room};
 use parlor_core::file::File;
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
-use parlor_core::ports::store::{RoomSummary, StoredMessage};
+use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -466,6 +466,8 @@ pub(super) struct Said<'a> {
     pub(super) time: Timestamp,
     pub(super) edited_at: Option<Timestamp>,
     pub(super) seq: Seq,
+    pub(super) reactions: &'a [Reaction],
+    pub(super) pinned: bool,
 }
 
 impl<'a> Said<'a> {
@@ -478,6 +480,8 @@ impl<'a> Said<'a> {
             time: delivery.time,
             edited_at: None,
             seq: delivery.seq,
+            reactions: &[],
+            pinned: false,
         }
     }
 
@@ -490,12 +494,36 @@ impl<'a> Said<'a> {
             time: stored.time,
             edited_at: stored.edited_at,
             seq: stored.seq,
+            reactions: &stored.reactions,
+            pinned: stored.pinned,
         }
     }
 
     /// The metadata as it was sent; left out if it is not JSON after all.
     pub(super) fn metadata(&self) -> Option<&'a RawValue> {
         self.message.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok())
+    }
+}
+
+/// A place that somebody has reached, and the messages that it newly covers.
+pub(super) type Covered<'a> = (Seq, &'a [MessageId]);
+
+/// What a receipt tells of delivery and of reading.
+pub(super) struct ReceiptNews<'a> {
+    pub(super) delivered: Option<Covered<'a>>,
+    pub(super) read: Option<Covered<'a>>,
+}
+
+/// What is read has been delivered, and is told as read alone. Where the two pointers differ it is not known which of
+/// the messages are read: they are told as delivered, and of the reading its place alone.
+pub(super) fn receipts(delivered: Option<Seq>, read: Option<Seq>, messages: &[MessageId]) -> ReceiptNews<'_> {
+    match (delivered, read) {
+        (Some(delivered), Some(read)) if delivered > read => {
+            ReceiptNews { delivered: Some((delivered, messages)), read: Some((read, &[])) }
+        }
+        (_, Some(read)) => ReceiptNews { delivered: None, read: Some((read, messages)) },
+        (Some(delivered), None) => ReceiptNews { delivered: Some((delivered, messages)), read: None },
+        (None, None) => ReceiptNews { delivered: None, read: None },
     }
 }
 

@@ -27,13 +27,18 @@ pub(super) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Takes an event's only argument apart. A field that is there twice is refused: which one was meant is unknown.
+    /// Takes an event's only argument apart; none at all is an empty one. A field that is there twice is refused: which
+    /// one was meant is unknown.
     pub(super) fn read(entry: &Entry, args: &'a [Box<RawValue>]) -> Result<Self, ChatError> {
         let expected = || {
             let takes = format!("`{}` takes one argument, an object with {}", entry.name, entry.fields.join(", "));
             ChatError::new(Code::BadRequest, takes)
         };
-        let [only] = args else { return Err(expected()) };
+        let only = match args {
+            [] => return Ok(Self::default()),
+            [only] => only,
+            _ => return Err(expected()),
+        };
         let payload = Self::take(entry.fields, only).ok_or_else(expected)?;
         match payload.repeated {
             Some(field) => Err(ChatError::field(field, format!("`{field}` is there twice"))),
@@ -46,7 +51,7 @@ impl<'a> Payload<'a> {
     }
 
     /// A field as it stands; `null` is absent.
-    fn raw(&self, field: &'static str) -> Option<&'a str> {
+    pub(super) fn raw(&self, field: &'static str) -> Option<&'a str> {
         let found = self.fields.iter().find(|(name, _)| *name == field)?;
         Some(found.1.get()).filter(|text| *text != "null")
     }
@@ -92,11 +97,20 @@ impl<'a> Payload<'a> {
 
     /// The room that a command is about. An inbox's id gets the answer of a room that is not there.
     pub(super) fn room(&self) -> Result<RoomId, ChatError> {
-        self.required("roomId", self.optional_room()?)
+        self.room_at("roomId")
     }
 
     pub(super) fn optional_room(&self) -> Result<Option<RoomId>, ChatError> {
-        self.text("roomId")?.map(|text| room_id("roomId", &text)).transpose()
+        self.optional_room_at("roomId")
+    }
+
+    /// The same, where the vocabulary calls it something else.
+    pub(super) fn room_at(&self, field: &'static str) -> Result<RoomId, ChatError> {
+        self.required(field, self.optional_room_at(field)?)
+    }
+
+    pub(super) fn optional_room_at(&self, field: &'static str) -> Result<Option<RoomId>, ChatError> {
+        self.text(field)?.map(|text| room_id(field, &text)).transpose()
     }
 
     pub(super) fn message(&self, field: &'static str) -> Result<Option<MessageId>, ChatError> {
@@ -107,21 +121,29 @@ impl<'a> Payload<'a> {
 
     /// A message's content; `blank` says whether it may be empty.
     pub(super) fn content(&self, rules: &Rules, blank: bool) -> Result<String, ChatError> {
-        let content = self.required("content", self.text("content")?)?;
-        let max = rules.max_content_chars;
+        self.content_at("content", rules.max_content_chars, blank)
+    }
+
+    /// The same, where the vocabulary calls it something else or takes less of it.
+    pub(super) fn content_at(&self, field: &'static str, max: usize, blank: bool) -> Result<String, ChatError> {
+        let content = self.required(field, self.text(field)?)?;
         if longer_than(&content, max) {
-            let message = format!("`content` has more than {max} characters");
-            return Err(ChatError { field: Some("content"), ..ChatError::new(Code::ContentTooLong, message) });
+            let message = format!("`{field}` has more than {max} characters");
+            return Err(ChatError { field: Some(field), ..ChatError::new(Code::ContentTooLong, message) });
         }
         if !blank && content.trim().is_empty() {
-            return Err(ChatError::field("content", "`content` is empty"));
+            return Err(ChatError::field(field, format!("`{field}` is empty")));
         }
         Ok(content)
     }
 
     pub(super) fn temp_id(&self, rules: &Rules) -> Result<Option<String>, ChatError> {
-        match self.short_text("tempId", rules.max_temp_id_chars)? {
-            Some(text) if text.is_empty() => Err(ChatError::field("tempId", "`tempId` is empty")),
+        self.temp_id_at("tempId", rules)
+    }
+
+    pub(super) fn temp_id_at(&self, field: &'static str, rules: &Rules) -> Result<Option<String>, ChatError> {
+        match self.short_text(field, rules.max_temp_id_chars)? {
+            Some(text) if text.is_empty() => Err(ChatError::field(field, format!("`{field}` is empty"))),
             temp_id => Ok(temp_id),
         }
     }
@@ -147,22 +169,29 @@ impl<'a> Payload<'a> {
 
     /// A seq (text or number), a message's id or a time.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, ChatError> {
-        const FIELD: &str = "cursor";
-        let Some(raw) = self.raw(FIELD) else { return Ok(None) };
+        self.cursor_at("cursor")
+    }
+
+    pub(super) fn cursor_at(&self, field: &'static str) -> Result<Option<Cursor>, ChatError> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
         let cursor = match raw.as_bytes().first() {
-            Some(b'"') => Cursor::parse(&string(FIELD, raw)?),
+            Some(b'"') => Cursor::parse(&string(field, raw)?),
             _ => Seq::parse(raw).map(Cursor::Seq),
         };
         cursor.map(Some).ok_or_else(|| {
-            ChatError::field(FIELD, "`cursor` must be a cursor of a page, a message's id or an ISO 8601 time")
+            let rule = "must be a cursor of a page, a message's id or an ISO 8601 time";
+            ChatError::field(field, format!("`{field}` {rule}"))
         })
     }
 
     /// How many messages a page holds: cut to the most there may be.
     pub(super) fn limit(&self, rules: &Rules) -> Result<u32, ChatError> {
-        /// The largest whole number below which a JavaScript number is exact: 2⁵³ − 1.
-        const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
-        let Some(raw) = self.raw("limit") else { return Ok(rules.default_page) };
+        self.limit_or(rules.default_page, rules)
+    }
+
+    /// The same, where a page has another size if none is named.
+    pub(super) fn limit_or(&self, default: u32, rules: &Rules) -> Result<u32, ChatError> {
+        let Some(raw) = self.raw("limit") else { return Ok(default) };
         let number = serde_json::from_str::<f64>(raw).ok().filter(|n| n.fract() == 0.0 && (1.0..=MAX_SAFE).contains(n));
         let number = number.ok_or_else(|| {
             ChatError::field("limit", format!("`limit` must be a whole number, 1 to {}", rules.max_page))
@@ -211,12 +240,15 @@ pub fn temp_id(args: &[Box<RawValue>], rules: &Rules) -> Option<String> {
     Payload::take(&["tempId"], args.first()?)?.temp_id(rules).ok()?
 }
 
-fn longer_than(text: &str, max: usize) -> bool {
+/// The largest whole number below which a JavaScript number is exact: 2⁵³ − 1.
+pub(super) const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
+
+pub(super) fn longer_than(text: &str, max: usize) -> bool {
     // Bytes are never fewer than characters: most texts are not counted.
     text.len() > max && text.chars().count() > max
 }
 
-fn string(field: &'static str, raw: &str) -> Result<String, ChatError> {
+pub(super) fn string(field: &'static str, raw: &str) -> Result<String, ChatError> {
     if !raw.starts_with('"') {
         return Err(wrong_type(field, "a string", raw));
     }
@@ -228,7 +260,7 @@ fn string(field: &'static str, raw: &str) -> Result<String, ChatError> {
     Ok(text)
 }
 
-fn wrong_type(field: &'static str, expected: &str, raw: &str) -> ChatError {
+pub(super) fn wrong_type(field: &'static str, expected: &str, raw: &str) -> ChatError {
     let found = match raw.as_bytes().first() {
         Some(b'"') => "a string",
         Some(b'{') => "an object",

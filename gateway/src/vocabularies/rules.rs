@@ -19,6 +19,18 @@ pub struct Rules {
     pub max_metadata_depth: usize,
     /// Users whom one `room.create` may name.
     pub max_named_members: usize,
+    /// Users whom one message may mention.
+    pub max_mentions: usize,
+    /// Users whose presence may be asked for at once.
+    pub max_named_users: usize,
+    /// Messages that one receipt may name.
+    pub max_named_messages: usize,
+    /// A reaction, in bytes.
+    pub max_emoji_bytes: usize,
+    /// What is searched for, in characters.
+    pub max_query_chars: usize,
+    /// The reason of a ban or a report, in characters.
+    pub max_reason_chars: usize,
     /// Messages on a page of history where the client names no limit.
     pub default_page: u32,
     /// Messages on a page of history; a client that asks for more gets this many.
@@ -37,6 +49,12 @@ impl Default for Rules {
             max_metadata_bytes: 16 * 1024,
             max_metadata_depth: 16,
             max_named_members: 1_000,
+            max_mentions: 50,
+            max_named_users: 100,
+            max_named_messages: 100,
+            max_emoji_bytes: 64,
+            max_query_chars: 256,
+            max_reason_chars: 1_000,
             default_page: 50,
             max_page: 100,
         }

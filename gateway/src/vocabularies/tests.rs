@@ -100,9 +100,10 @@ fn each_field_is_taken_at_its_limit_and_refused_beyond() {
         payload[field] = value;
         parse(Vocabulary::Dotted, "room.create", &payload).map(drop).map_err(|error| error.field)
     };
-    for (field, max) in [("name", 255), ("description", 4_000), ("avatar", 500)] {
-        assert_eq!(create(field, "x".repeat(max).into()), Ok(()));
-        assert_eq!(create(field, "x".repeat(max + 1).into()), Err(Some(field)));
+    for (field, max, start) in [("name", 255, ""), ("description", 4_000, ""), ("avatar", 500, "https://")] {
+        let text = |length: usize| format!("{start}{}", "x".repeat(length - start.len()));
+        assert_eq!(create(field, text(max).into()), Ok(()));
+        assert_eq!(create(field, text(max + 1).into()), Err(Some(field)));
     }
     assert_eq!(create("memberIds", vec!["u"; rules.max_named_members].into()), Ok(()));
     assert_eq!(create("memberIds", vec!["u"; rules.max_named_members + 1].into()), Err(Some("memberIds")));
@@ -112,12 +113,14 @@ fn each_field_is_taken_at_its_limit_and_refused_beyond() {
 fn u_0000_is_refused_in_every_text_that_is_taken() {
     for (vocabulary, name, fields) in entries() {
         for field in fields {
-            let payload = json!({
-                "roomId": "r", "content": "x", "name": "x", "memberIds": ["u"], "token": "x",
-                "messageId": "0190a6f0-0000-7000-8000-000000000001",
+            let message = "0190a6f0-0000-7000-8000-000000000001";
+            let mut bad = json!({
+                "roomId": "r", "content": "x", "name": "x", "memberIds": ["u"], "token": "x", "messageId": message,
+                "messageIds": [message], "emoji": "x", "after": "7", "query": "x", "status": "away", "userId": "u",
+                "role": "member", "reason": "x", "cafeId": "r", "conversationId": "r", "isTyping": true,
             });
-            let mut bad = payload.clone();
-            bad[field] = if *field == "memberIds" { json!(["a\0b"]) } else { json!("a\0b") };
+            let list = ["memberIds", "messageIds", "userIds", "mentions"].contains(field);
+            bad[field] = if list { json!(["a\0b"]) } else { json!("a\0b") };
             let (code, named) = refused(vocabulary, name, &bad);
             assert_eq!((code, named), (Code::BadRequest, Some(*field)), "{name}");
         }
@@ -206,7 +209,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn parsing_never_panics_on_any_json(event in 0usize..64, arguments in proptest::collection::vec(any_json(), 0..3)) {
+    fn parsing_never_panics_on_any_json(event in 0usize..1024, arguments in proptest::collection::vec(any_json(), 0..3)) {
         let entries = entries();
         let (vocabulary, name, _) = entries[event % entries.len()];
         let args: Vec<_> = arguments.iter().flat_map(args).collect();
@@ -215,8 +218,8 @@ proptest! {
 
     #[test]
     fn a_refusal_names_a_field_that_the_event_takes(
-        event in 0usize..64,
-        values in proptest::collection::vec(any_json(), 8),
+        event in 0usize..1024,
+        values in proptest::collection::vec(any_json(), 12),
     ) {
         let entries = entries();
         let (vocabulary, name, fields) = entries[event % entries.len()];

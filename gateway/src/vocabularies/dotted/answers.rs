@@ -1,5 +1,7 @@
 //! Answers → acks, and the events that stand in for them where no ack was asked for.
 
+mod lists;
+
 use parlor_core::event::RoomKind;
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use serde::Serialize;
@@ -73,6 +75,67 @@ struct Deleted<'a> {
     timestamp: Iso,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reacted<'a> {
+    message_id: MessageId,
+    room_id: &'a RoomId,
+    emoji: &'a str,
+    action: &'static str,
+    timestamp: Iso,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pinned<'a> {
+    message_id: MessageId,
+    room_id: &'a RoomId,
+    pinned: bool,
+    timestamp: Iso,
+}
+
+/// The ack of `message.delivered` and `message.read`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pointed<'a> {
+    room_id: &'a RoomId,
+    status: &'static str,
+    message_ids: &'a [MessageId],
+    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_count: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Muted<'a> {
+    pub(super) room_id: &'a RoomId,
+    pub(super) muted: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Banned<'a> {
+    room_id: &'a RoomId,
+    user_id: &'a UserId,
+    banned: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Iso>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Blocked<'a> {
+    pub(super) user_id: &'a UserId,
+    pub(super) blocked: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reported {
+    report_id: uuid::Uuid,
+}
+
 pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
     match *answer {
         Answer::Sent { .. } => json(&Sent::of(answer)),
@@ -90,30 +153,44 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
         }
         Answer::Page(page) => json(&PageForm::from(page)),
         Answer::Done => json(&Nothing {}),
-        // The commands behind these have no event here yet.
-        Answer::Reacted { .. }
-        | Answer::Pinned { .. }
-        | Answer::Pins(_)
+        Answer::Reacted { message, room, emoji, on, time } => {
+            json(&Reacted { message_id: message, room_id: room, emoji, action: action(on), timestamp: Iso(time) })
+        }
+        Answer::Pinned { message, room, on, time } => {
+            json(&Pinned { message_id: message, room_id: room, pinned: on, timestamp: Iso(time) })
+        }
+        Answer::Pointed { room, read, seq, messages, unread } => json(&Pointed {
+            room_id: room,
+            status: if read { "read" } else { "delivered" },
+            message_ids: messages,
+            seq,
+            unread_count: unread,
+        }),
+        Answer::Room { room, members, last_message, unread } => {
+            json(&Created { room: RoomForm::with_members(room, members).as_asked(last_message, unread) })
+        }
+        Answer::RoomDeleted { room } => json(&Left { room_id: room }),
+        Answer::Muted { room, on } => json(&Muted { room_id: room, muted: on }),
+        Answer::Banned { room, user, on, until } => {
+            json(&Banned { room_id: room, user_id: user, banned: on, until: until.map(Iso) })
+        }
+        Answer::Blocked { user, on } => json(&Blocked { user_id: user, blocked: on }),
+        Answer::Reported { id } => json(&Reported { report_id: id }),
+        Answer::Pins(_)
         | Answer::Found(_)
         | Answer::Changes(_)
         | Answer::Counted(_)
         | Answer::Topics { .. }
-        | Answer::Pointed { .. }
         | Answer::Receipts(_)
         | Answer::Presence(_)
         | Answer::Live { .. }
         | Answer::Typists { .. }
-        | Answer::Room { .. }
         | Answer::Rooms { .. }
         | Answer::Members { .. }
-        | Answer::RoomDeleted { .. }
-        | Answer::Muted { .. }
-        | Answer::Banned { .. }
         | Answer::Bans { .. }
-        | Answer::Blocked { .. }
-        | Answer::Blocks(_)
-        | Answer::Reported { .. }
-        | Answer::UploadStarted(_)
+        | Answer::Blocks(_) => lists::asked(answer).map_or_else(|| json(&Nothing {}), |event| event.body),
+        // The commands behind these have no event here yet.
+        Answer::UploadStarted(_)
         | Answer::UploadComplete { .. }
         | Answer::FileUrl { .. }
         | Answer::PushKey(_)
@@ -129,7 +206,12 @@ pub(in crate::vocabularies) fn unasked(answer: &Answer<'_>) -> Option<Outgoing> 
         Answer::Created { room, .. } if room.kind == RoomKind::Channel => {
             Some(Outgoing::new("room.created", &RoomForm::from(room)))
         }
-        // The room's own events tell the rest.
-        _ => None,
+        // The room's own events tell the rest, but for what was asked.
+        _ => lists::asked(answer),
     }
+}
+
+/// What was done to a reaction.
+pub(super) fn action(on: bool) -> &'static str {
+    if on { "add" } else { "remove" }
 }

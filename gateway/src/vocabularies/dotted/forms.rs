@@ -2,7 +2,7 @@
 
 use parlor_core::event::{Actor, Member, Room};
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
-use parlor_core::ports::store::RoomSummary;
+use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -28,8 +28,32 @@ pub(super) struct MessageForm<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_at: Option<Iso>,
     seq: Seq,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    mentions: &'a [UserId],
+    /// The content is ciphertext.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    encrypted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionForm<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pinned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     temp_id: Option<&'a str>,
+}
+
+/// One emoji under a message.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReactionForm<'a> {
+    emoji: &'a str,
+    count: u32,
+    user_ids: &'a [UserId],
+}
+
+impl<'a> From<&'a Reaction> for ReactionForm<'a> {
+    fn from(reaction: &'a Reaction) -> Self {
+        Self { emoji: &reaction.emoji, count: reaction.count, user_ids: &reaction.users }
+    }
 }
 
 #[derive(Serialize)]
@@ -62,8 +86,18 @@ impl<'a> From<Said<'a>> for MessageForm<'a> {
             timestamp: Iso(said.time),
             edited_at: said.edited_at.map(Iso),
             seq: said.seq,
+            mentions: &message.mentions,
+            encrypted: message.encrypted,
+            reactions: said.reactions.iter().map(ReactionForm::from).collect(),
+            pinned: said.pinned,
             temp_id: message.temp_id.as_deref(),
         }
+    }
+}
+
+impl<'a> MessageForm<'a> {
+    pub(super) fn stored(message: &'a StoredMessage) -> Self {
+        Said::stored(message).into()
     }
 }
 
@@ -80,7 +114,7 @@ pub(super) struct PageForm<'a> {
 impl<'a> From<&Page<'a>> for PageForm<'a> {
     fn from(page: &Page<'a>) -> Self {
         Self {
-            messages: page.messages.iter().map(|message| Said::stored(message).into()).collect(),
+            messages: page.messages.iter().map(MessageForm::stored).collect(),
             next_cursor: page.next.map(CursorText),
             prev_cursor: page.prev.map(CursorText),
             has_more: page.has_more,
@@ -105,11 +139,17 @@ pub(super) struct RoomForm<'a> {
     member_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<Vec<MemberForm<'a>>>,
+    /// To those who asked for the room: messages that they have not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_message: Option<MessageForm<'a>>,
 }
 
+/// A user in a room.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MemberForm<'a> {
+pub(super) struct MemberForm<'a> {
     #[serde(flatten)]
     user: UserForm<'a>,
     role: &'static str,
@@ -118,12 +158,18 @@ struct MemberForm<'a> {
 
 impl<'a> RoomForm<'a> {
     pub(super) fn with_members(room: &'a Room, members: &'a [Member]) -> Self {
-        let member = |member: &'a Member| MemberForm {
-            user: UserForm::from(&member.user),
-            role: member.role.as_str(),
-            joined_at: Iso(member.joined_at),
-        };
-        Self { members: Some(members.iter().map(member).collect()), ..Self::from(room) }
+        Self { members: Some(members.iter().map(MemberForm::from).collect()), ..Self::from(room) }
+    }
+
+    /// With what only those are told who ask.
+    pub(super) fn as_asked(self, last_message: Option<&'a StoredMessage>, unread_count: Option<u64>) -> Self {
+        Self { unread_count, last_message: last_message.map(MessageForm::stored), ..self }
+    }
+}
+
+impl<'a> From<&'a Member> for MemberForm<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self { user: UserForm::from(&member.user), role: member.role.as_str(), joined_at: Iso(member.joined_at) }
     }
 }
 
@@ -140,13 +186,15 @@ impl<'a> From<&'a Room> for RoomForm<'a> {
             created_at: Iso(room.created_at),
             member_count: room.member_count,
             members: None,
+            unread_count: None,
+            last_message: None,
         }
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UserForm<'a> {
+pub(super) struct UserForm<'a> {
     user_id: &'a UserId,
     user_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +207,7 @@ impl<'a> From<&'a Actor> for UserForm<'a> {
     }
 }
 
-/// One of the user's rooms in `connection.authenticated`.
+/// One of the user's rooms in `connection.authenticated` and in `room.list`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SummaryForm<'a> {
@@ -175,6 +223,9 @@ pub(super) struct SummaryForm<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     partner: Option<UserForm<'a>>,
     unread_count: u64,
+    /// Everything up to here is read.
+    read_seq: Seq,
+    muted: bool,
     last_message: Option<MessageForm<'a>>,
 }
 
@@ -191,7 +242,9 @@ impl<'a> From<&'a RoomSummary> for SummaryForm<'a> {
             member_count: room.member_count,
             partner: summary.partner.as_ref().map(UserForm::from),
             unread_count: summary.unread,
-            last_message: summary.last_message.as_ref().map(|message| Said::stored(message).into()),
+            read_seq: summary.read,
+            muted: summary.muted,
+            last_message: summary.last_message.as_ref().map(MessageForm::stored),
         }
     }
 }
