@@ -32,6 +32,9 @@ export class Model {
   }
 }
 
+/** Events of a room's log. */
+const LOGGED = new Set(["message.received", "message.edited", "message.deleted", "message.reaction", "message.pinned", "message.unpinned", "room.updated"]);
+
 /** What a client makes of the events that it hears of one room. */
 export class View {
   messages = new Map();
@@ -44,7 +47,8 @@ export class View {
   /** One event, as `{...payload, name}`. */
   hear(event) {
     if (event.roomId !== this.roomId) return;
-    if (event.seq !== undefined) this.seqs.push(event.seq);
+    // One event of the log may be told in two; receipts name a place that they reach, not their own.
+    if (LOGGED.has(event.name) && this.seqs.at(-1) !== event.seq) this.seqs.push(event.seq);
     const message = this.messages.get(event.messageId);
     switch (event.name) {
       case "message.received":
@@ -56,7 +60,7 @@ export class View {
       case "message.deleted":
         return void this.messages.delete(event.messageId);
       case "message.reaction":
-        return void (message && react(message.reactions, event.userId, event.emoji, event.action !== "removed"));
+        return void (message && react(message.reactions, event.userId, event.emoji, event.action === "add"));
       case "message.pinned":
       case "message.unpinned":
         return void (message && (message.pinned = event.name === "message.pinned"));
