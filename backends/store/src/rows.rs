@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use parlor_core::event::{Actor, Delivery, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind};
 use parlor_core::ids::{MessageId, Offset, RoomId, Seq, UserId};
+use parlor_core::ports::safety::Ban;
 use parlor_core::ports::store::{Membership, Outgoing, Page, RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use sqlx::postgres::PgRow;
@@ -166,6 +167,45 @@ impl From<RoleRow> for Option<Membership> {
 }
 
 row! {
+    /// What else a decision needs to know of a user.
+    ConcernedRow {
+        since: Option<At>,
+        banned: bool,
+        blocks: bool,
+    }
+}
+
+row! {
+    /// A ban, beside the banned user's profile.
+    BanRow {
+        by_id: String,
+        since: At,
+        until: Option<At>,
+        reason: Option<String>,
+    }
+}
+
+impl BanRow {
+    pub(crate) fn of(self, user: UserRow) -> Ban {
+        Ban {
+            user: user.into(),
+            by: UserId::trusted(self.by_id),
+            since: self.since.0,
+            until: self.until.map(|until| until.0),
+            reason: self.reason,
+        }
+    }
+}
+
+row! {
+    /// How far a member has read, and whether the room's messages wake them.
+    PlaceRow {
+        read_seq: i64,
+        notifications_enabled: bool,
+    }
+}
+
+row! {
     /// When a user became a member.
     JoinedRow {
         role: String,
@@ -218,20 +258,22 @@ where
     MessageRow: for<'r> FromRow<'r, R>,
     UserRow: for<'r> FromRow<'r, R>,
     JoinedRow: for<'r> FromRow<'r, R>,
+    PlaceRow: for<'r> FromRow<'r, R>,
     for<'c> &'c str: sqlx::ColumnIndex<R>,
     i64: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
     String: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
 {
     let has_message = row.try_get::<Option<i64>, _>("seq")?.is_some();
     let has_partner = row.try_get::<Option<String>, _>("user_id")?.is_some();
+    let place = PlaceRow::from_row(row)?;
     Ok(RoomSummary {
         room: RoomRow::from_row(row)?.into(),
         role: role(&JoinedRow::from_row(row)?.role),
         partner: if has_partner { Some(UserRow::from_row(row)?.into()) } else { None },
         last_message: if has_message { Some(MessageRow::from_row(row)?.into()) } else { None },
         unread: row.try_get::<i64, _>("unread")?.unsigned_abs(),
-        read: Seq(0),
-        muted: false,
+        read: seq(place.read_seq),
+        muted: !place.notifications_enabled,
     })
 }
 

@@ -321,7 +321,11 @@ impl Known {
             return Err(forbidden(format!("a direct room is its two members: {what} is not possible")));
         }
         if rank < needed {
-            let who = if needed == Rank::Admin { "only admins may do this" } else { "only admins and moderators may do this" };
+            let who = if needed == Rank::Admin {
+                "only admins may do this"
+            } else {
+                "only admins and moderators may do this"
+            };
             return Err(forbidden(format!("{who}: {what}")));
         }
         Ok((room, rank))

@@ -5,6 +5,7 @@ pub mod fanout;
 pub mod limits;
 pub mod log;
 pub mod presence;
+pub mod safety;
 pub mod sessions;
 pub mod store;
 

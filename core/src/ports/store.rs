@@ -69,9 +69,17 @@ pub trait Store: Send + Sync + 'static {
     async fn membership(&self, room: &RoomId, user: &UserId)
     -> Result<Option<(Room, Option<Membership>)>, Unavailable>;
 
-    /// Rooms of which the user is a member now, at most `limit`, the latest message first, with that message and the
+    /// Groups and direct rooms of which the user is a member now, at most `limit`, the latest message first, with that message and the
     /// count of unread ones.
     async fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<RoomSummary>, Unavailable>;
+
+    /// The same list from `offset` on, and how many rooms are on it in all.
+    async fn list_rooms(
+        &self,
+        user: &UserId,
+        limit: usize,
+        offset: u64,
+    ) -> Result<(Vec<RoomSummary>, u64), Unavailable>;
 
     /// Members of a room who have not left, by user id after `after`, at most `limit`.
     async fn members(&self, room: &RoomId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, Unavailable>;

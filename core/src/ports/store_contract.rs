@@ -4,8 +4,10 @@
 //! each promise becomes a test of its own.
 
 mod applying;
+mod changing;
 mod deciding;
 mod reading;
+mod safety;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::log::{Malformed, Position, Record};
+use super::safety::Safety;
 use super::store::{Read, Store, Stored, StoredMessage};
 use crate::event::{Actor, Event, Kind, Message, MessageType};
 use crate::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
@@ -20,8 +23,10 @@ use crate::membership::nameless;
 use crate::time::Timestamp;
 
 pub use self::applying::*;
+pub use self::changing::*;
 pub use self::deciding::*;
 pub use self::reading::*;
+pub use self::safety::*;
 
 /// One promise a test.
 #[macro_export]
@@ -65,6 +70,16 @@ macro_rules! store_contract {
             members_are_listed_by_id_in_pages
             unread_counts_begin_at_coming_and_at_ones_own_message
             rooms_come_with_the_latest_message_first
+            members_who_are_added_and_removed_are_written_with_their_events
+            a_role_is_written_and_the_time_of_joining_stays
+            the_last_admin_is_followed_by_the_longest_standing_moderator_then_member
+            settings_are_written_and_what_is_not_named_stays
+            a_deleted_room_is_nobodys_and_its_id_is_spent
+            a_ban_keeps_out_until_it_is_lifted_or_over
+            rooms_are_listed_in_pages_with_their_total
+            a_block_holds_one_way_and_is_told_to_who_blocks
+            a_mute_is_a_members_own_and_told_to_them
+            reports_are_bounded_per_day_and_author
             users_are_as_they_were_last_seen
             upkeep_may_be_done_at_any_time
         );
@@ -91,6 +106,8 @@ pub const PARTITION: Partition = Partition(3);
 pub struct Subject {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The same, as the port of safety.
+    pub safety: Arc<dyn Safety>,
     /// How events are encoded (the contract suite is below `proto`).
     pub encode: fn(&Event) -> Bytes,
     /// Messages that this store can never keep; at least one whose metadata is not JSON.
@@ -101,9 +118,9 @@ pub struct Subject {
 
 /// Runs one promise and removes the subject, kept or broken.
 pub async fn hold(subject: Subject, promise: fn(Trial) -> BoxFuture<'static, ()>) {
-    let Subject { store, encode, poison, close } = subject;
+    let Subject { store, safety, encode, poison, close } = subject;
     let feed = Feed { store: Arc::clone(&store), encode, at: Position::START, next: 0, time: Timestamp(NOON) };
-    let outcome = tokio::spawn(promise(Trial { store, feed, poison })).await;
+    let outcome = tokio::spawn(promise(Trial { store, safety, feed, poison })).await;
     close.await;
     if let Err(broken) = outcome {
         std::panic::resume_unwind(broken.into_panic());
@@ -116,6 +133,7 @@ const NOON: i64 = 1_763_553_600_000;
 /// What a promise is tried with.
 pub struct Trial {
     store: Arc<dyn Store>,
+    safety: Arc<dyn Safety>,
     feed: Feed,
     poison: Vec<Message>,
 }

@@ -7,6 +7,7 @@ mod messages;
 mod outbox;
 mod pool;
 mod rooms;
+mod safety;
 mod upkeep;
 mod users;
 
@@ -118,7 +119,20 @@ impl Store for Postgres {
     }
 
     async fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<RoomSummary>, Unavailable> {
-        timed(NAME, "rooms_of", rooms::of_user(&self.pool, user, limit)).await
+        timed(NAME, "rooms_of", rooms::of_user(&self.pool, user, limit, 0)).await
+    }
+
+    async fn list_rooms(
+        &self,
+        user: &UserId,
+        limit: usize,
+        offset: u64,
+    ) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
+        let list = async {
+            let rooms = rooms::of_user(&self.pool, user, limit, offset).await?;
+            Ok((rooms, rooms::count(&self.pool, user).await?))
+        };
+        timed(NAME, "list_rooms", list).await
     }
 
     async fn members(&self, room: &RoomId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, Unavailable> {

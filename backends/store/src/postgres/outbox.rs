@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use parlor_core::event::Event;
 use parlor_core::ids::RoomId;
-use parlor_core::membership::Decision;
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::Outgoing;
 use sqlx::{Connection, PgConnection, query, query_as, query_scalar};
@@ -11,17 +11,13 @@ use sqlx::{Connection, PgConnection, query, query_as, query_scalar};
 use super::pool::Pool;
 use crate::rows::{OutgoingRow, limit, outgoing};
 
-/// Writes a decision's events, in their order, under the room that was decided about.
-pub(super) async fn write(tx: &mut PgConnection, decision: &Decision) -> Result<(), sqlx::Error> {
+/// Writes a decision's events, in their order, under the room (or the inbox) that was decided about.
+pub(super) async fn write(tx: &mut PgConnection, room: &RoomId, events: &[Event]) -> Result<(), sqlx::Error> {
     const WRITE: &str = "\
         INSERT INTO outbox (room_id, event) \
         SELECT $1, event FROM UNNEST($2::bytea[]) WITH ORDINALITY AS new (event, place) ORDER BY place";
-    let events: Vec<_> = decision.events.iter().map(parlor_proto::encode).collect();
-    query(WRITE)
-        .bind(decision.room.id.as_str())
-        .bind(events.iter().map(|event| &**event).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
+    let events: Vec<_> = events.iter().map(parlor_proto::encode).collect();
+    query(WRITE).bind(room.as_str()).bind(events.iter().map(|event| &**event).collect::<Vec<_>>()).execute(tx).await?;
     Ok(())
 }
 

@@ -5,14 +5,15 @@ use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::{Membership, RoomSummary};
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, query, query_as};
+use sqlx::{FromRow, query, query_as, query_scalar};
 
 use super::pool::Pool;
 use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summary};
 
 /// A room.
 pub(super) async fn room(pool: &Pool, id: &RoomId) -> Result<Option<Room>, Unavailable> {
-    const READ: &str = concat!("SELECT ", room_columns!(), " FROM rooms r WHERE r.id = $1 AND r.deleted_at IS NULL");
+    const READ: &str =
+        concat!("SELECT ", room_columns!(), " FROM rooms r WHERE r.id = $1 AND r.deleted_at IS NULL AND r.is_active");
     let mut connection = pool.get().await?;
     let row: Option<RoomRow> =
         query_as(READ).bind(id.as_str()).fetch_optional(&mut *connection).await.map_err(Pool::error)?;
@@ -29,7 +30,7 @@ pub(super) async fn membership(
         "SELECT m.role, m.left_seq, ",
         room_columns!(),
         " FROM rooms r LEFT JOIN members m ON m.room_id = r.id AND m.user_id = $2",
-        " WHERE r.id = $1 AND r.deleted_at IS NULL"
+        " WHERE r.id = $1 AND r.deleted_at IS NULL AND r.is_active"
     );
     let mut connection = pool.get().await?;
     let row: Option<PgRow> = query(READ)
@@ -43,18 +44,25 @@ pub(super) async fn membership(
 }
 
 /// A user's rooms. What they have read is up to their receipts, or up to their own newest message if that is later.
-pub(super) async fn of_user(pool: &Pool, user: &UserId, rows: usize) -> Result<Vec<RoomSummary>, Unavailable> {
+pub(super) async fn of_user(
+    pool: &Pool,
+    user: &UserId,
+    rows: usize,
+    offset: u64,
+) -> Result<Vec<RoomSummary>, Unavailable> {
     const READ: &str = concat!(
-        "SELECT me.role, me.joined_at, ",
+        "SELECT me.role, me.joined_at, me.read_seq, me.notifications_enabled, ",
         room_columns!(),
         ", ",
         message_columns!(),
         ", p.id AS user_id, p.name AS user_name, p.avatar_url AS user_avatar, \
            greatest(coalesce(c.last_no, 0) - greatest(me.read_no, coalesce(own.no, 0)), 0) AS unread \
-         FROM (SELECT r.*, coalesce(c.last_message_at, r.created_at) AS latest, m.role, m.joined_at, m.read_no \
+         FROM (SELECT r.*, coalesce(c.last_message_at, r.created_at) AS latest, m.role, m.joined_at, m.read_no, \
+                   m.read_seq, m.notifications_enabled \
                FROM members m JOIN rooms r ON r.id = m.room_id LEFT JOIN room_counters c ON c.room_id = m.room_id \
-               WHERE m.user_id = $1 AND m.role <> 'left' AND r.deleted_at IS NULL \
-               ORDER BY latest DESC, r.id LIMIT $2) me \
+               WHERE m.user_id = $1 AND m.role <> 'left' AND r.kind <> 'channel' AND r.deleted_at IS NULL \
+                   AND r.is_active \
+               ORDER BY latest DESC, r.id LIMIT $2 OFFSET $3) me \
          JOIN rooms r ON r.id = me.id \
          LEFT JOIN room_counters c ON c.room_id = me.id \
          LEFT JOIN users p ON p.id = CASE WHEN me.user_a = $1 THEN me.user_b ELSE me.user_a END \
@@ -65,9 +73,24 @@ pub(super) async fn of_user(pool: &Pool, user: &UserId, rows: usize) -> Result<V
          ORDER BY me.latest DESC, me.id"
     );
     let mut connection = pool.get().await?;
-    let rows: Vec<PgRow> =
-        query(READ).bind(user.as_str()).bind(limit(rows)).fetch_all(&mut *connection).await.map_err(Pool::error)?;
+    let rows: Vec<PgRow> = query(READ)
+        .bind(user.as_str())
+        .bind(limit(rows))
+        .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(Pool::error)?;
     rows.iter().map(summary).collect::<Result<_, _>>().map_err(Pool::error)
+}
+
+/// How many rooms are on that list in all.
+pub(super) async fn count(pool: &Pool, user: &UserId) -> Result<u64, Unavailable> {
+    const COUNT: &str = "\
+        SELECT count(*) FROM members m JOIN rooms r ON r.id = m.room_id \
+        WHERE m.user_id = $1 AND m.role <> 'left' AND r.kind <> 'channel' AND r.deleted_at IS NULL AND r.is_active";
+    let mut connection = pool.get().await?;
+    let count: i64 = query_scalar(COUNT).bind(user.as_str()).fetch_one(&mut *connection).await.map_err(Pool::error)?;
+    Ok(count.unsigned_abs())
 }
 
 /// A room's members, by id.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use parlor_core::event::Event;
 use parlor_core::ids::RoomId;
-use parlor_core::membership::Decision;
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::Outgoing;
 use parlor_core::time::Timestamp;
@@ -16,11 +16,16 @@ use crate::rows::{OutgoingRow, limit, outgoing};
 /// Sent rows are kept this long.
 const KEPT_MILLIS: i64 = 60 * 60 * 1000;
 
-/// Writes a decision's events, in their order, under the room that was decided about.
-pub(super) async fn write(tx: &mut SqliteConnection, decision: &Decision, now: Timestamp) -> Result<(), sqlx::Error> {
-    for event in &decision.events {
+/// Writes a decision's events, in their order, under the room (or the inbox) that was decided about.
+pub(super) async fn write(
+    tx: &mut SqliteConnection,
+    room: &RoomId,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for event in events {
         query("INSERT INTO outbox (room_id, event, created_at) VALUES (?1, ?2, ?3)")
-            .bind(decision.room.id.as_str())
+            .bind(room.as_str())
             .bind(&*parlor_proto::encode(event))
             .bind(At(now))
             .execute(&mut *tx)

@@ -5,14 +5,15 @@ use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::{Membership, RoomSummary};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, query, query_as};
+use sqlx::{FromRow, query, query_as, query_scalar};
 
 use super::pools::{Pools, error};
 use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summary};
 
 /// A room.
 pub(super) async fn room(pools: &Pools, id: &RoomId) -> Result<Option<Room>, Unavailable> {
-    const READ: &str = concat!("SELECT ", room_columns!(), " FROM rooms r WHERE r.id = ?1 AND r.deleted_at IS NULL");
+    const READ: &str =
+        concat!("SELECT ", room_columns!(), " FROM rooms r WHERE r.id = ?1 AND r.deleted_at IS NULL AND r.is_active");
     let row: Option<RoomRow> = query_as(READ).bind(id.as_str()).fetch_optional(&pools.readers).await.map_err(error)?;
     Ok(row.map(Room::from))
 }
@@ -27,7 +28,7 @@ pub(super) async fn membership(
         "SELECT m.role, m.left_seq, ",
         room_columns!(),
         " FROM rooms r LEFT JOIN members m ON m.room_id = r.id AND m.user_id = ?2",
-        " WHERE r.id = ?1 AND r.deleted_at IS NULL"
+        " WHERE r.id = ?1 AND r.deleted_at IS NULL AND r.is_active"
     );
     let row: Option<SqliteRow> =
         query(READ).bind(room.as_str()).bind(user.as_str()).fetch_optional(&pools.readers).await.map_err(error)?;
@@ -36,9 +37,14 @@ pub(super) async fn membership(
 }
 
 /// A user's rooms. What they have read is up to their receipts, or up to their own newest message if that is later.
-pub(super) async fn of_user(pools: &Pools, user: &UserId, rows: usize) -> Result<Vec<RoomSummary>, Unavailable> {
+pub(super) async fn of_user(
+    pools: &Pools,
+    user: &UserId,
+    rows: usize,
+    offset: u64,
+) -> Result<Vec<RoomSummary>, Unavailable> {
     const READ: &str = concat!(
-        "SELECT me.role, me.joined_at, ",
+        "SELECT me.role, me.joined_at, me.read_seq, me.notifications_enabled, ",
         room_columns!(),
         ", ",
         message_columns!(),
@@ -50,12 +56,26 @@ pub(super) async fn of_user(pools: &Pools, user: &UserId, rows: usize) -> Result
          LEFT JOIN users p ON p.id = CASE WHEN r.user_a = ?1 THEN r.user_b ELSE r.user_a END \
          LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages WHERE room_id = r.id AND deleted_at IS NULL \
                                             ORDER BY seq DESC LIMIT 1) \
-         WHERE me.user_id = ?1 AND me.role <> 'left' AND r.deleted_at IS NULL \
-         ORDER BY coalesce(c.last_message_at, r.created_at) DESC, r.id LIMIT ?2"
+         WHERE me.user_id = ?1 AND me.role <> 'left' AND r.kind <> 'channel' AND r.deleted_at IS NULL AND r.is_active \
+         ORDER BY coalesce(c.last_message_at, r.created_at) DESC, r.id LIMIT ?2 OFFSET ?3"
     );
-    let rows: Vec<SqliteRow> =
-        query(READ).bind(user.as_str()).bind(limit(rows)).fetch_all(&pools.readers).await.map_err(error)?;
+    let rows: Vec<SqliteRow> = query(READ)
+        .bind(user.as_str())
+        .bind(limit(rows))
+        .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+        .fetch_all(&pools.readers)
+        .await
+        .map_err(error)?;
     rows.iter().map(summary).collect::<Result<_, _>>().map_err(error)
+}
+
+/// How many rooms are on that list in all.
+pub(super) async fn count(pools: &Pools, user: &UserId) -> Result<u64, Unavailable> {
+    const COUNT: &str = "\
+        SELECT count(*) FROM members m JOIN rooms r ON r.id = m.room_id \
+        WHERE m.user_id = ?1 AND m.role <> 'left' AND r.kind <> 'channel' AND r.deleted_at IS NULL AND r.is_active";
+    let count: i64 = query_scalar(COUNT).bind(user.as_str()).fetch_one(&pools.readers).await.map_err(error)?;
+    Ok(count.unsigned_abs())
 }
 
 /// A room's members, by id.

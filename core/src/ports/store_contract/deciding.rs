@@ -40,34 +40,34 @@ fn ids(actors: &[&str]) -> Vec<UserId> {
 }
 
 impl Trial {
-    async fn meet(&self, users: &[&str]) {
+    pub(super) async fn meet(&self, users: &[&str]) {
         for id in users {
             self.store.see_user(&user(id)).await.expect("seen");
         }
     }
 
-    async fn group(&self, id: &str, creator: &str, members: &[&str]) -> Decision {
+    pub(super) async fn group(&self, id: &str, creator: &str, members: &[&str]) -> Decision {
         self.meet(&[creator]).await;
         self.meet(members).await;
         let change = create(room(id, RoomKind::Group), creator, members);
         self.store.change(&RoomId::trusted(id), &change).await.expect("made")
     }
 
-    async fn join(&self, id: &str, who: &str) -> Result<Decision, ChangeError> {
+    pub(super) async fn join(&self, id: &str, who: &str) -> Result<Decision, ChangeError> {
         self.store.change(&RoomId::trusted(id), &Change::Join { user: user(who), limit: LIMIT }).await
     }
 
-    async fn leave(&self, id: &str, who: &str) -> Result<Decision, ChangeError> {
+    pub(super) async fn leave(&self, id: &str, who: &str) -> Result<Decision, ChangeError> {
         self.store.change(&RoomId::trusted(id), &Change::Leave { user: user(who) }).await
     }
 
     /// What an outbox holds.
-    async fn unsent(&self, id: &str) -> Vec<Event> {
+    pub(super) async fn unsent(&self, id: &str) -> Vec<Event> {
         let rows = self.store.outbox(&RoomId::trusted(id)).await.expect("an outbox");
         rows.into_iter().map(|outgoing| outgoing.event).collect()
     }
 
-    async fn standing(&self, id: &str, who: &str) -> Option<Membership> {
+    pub(super) async fn standing(&self, id: &str, who: &str) -> Option<Membership> {
         let answer = self.store.membership(&RoomId::trusted(id), &UserId::trusted(who)).await.expect("an answer");
         answer.expect("a room").1
     }
