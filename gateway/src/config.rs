@@ -93,7 +93,9 @@ pub struct LimitSet {
     pub typing: Option<Limit>,
     /// Joins and leaves.
     pub join: Option<Limit>,
-    /// History pages.
+    /// Changes of rooms that are there (members, roles, settings, bans), blocks, mutes and reports.
+    pub room_change: Option<Limit>,
+    /// History pages, and lists of rooms and members.
     pub history: Option<Limit>,
     /// Events of any kind by one socket, counted by its gateway.
     pub event: Option<Limit>,
@@ -114,7 +116,15 @@ impl Config {
                 grace: Duration::from_secs(60),
             },
             rooms: Rooms::default(),
-            limits: LimitSet { message: None, room_create: None, typing: None, join: None, history: None, event: None },
+            limits: LimitSet {
+                message: None,
+                room_create: None,
+                typing: None,
+                join: None,
+                room_change: None,
+                history: None,
+                event: None,
+            },
             rules: Rules::default(),
             vocabulary: Vocabulary::Dotted,
             allowed_origins: None,

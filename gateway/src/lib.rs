@@ -5,6 +5,7 @@
 //! same bytes on every local socket's queue.
 
 mod auth;
+mod blocks;
 mod caller;
 mod client;
 mod clients;
@@ -28,6 +29,7 @@ use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::presence::Presence;
+use parlor_core::ports::safety::Safety;
 use parlor_core::ports::sessions::Sessions;
 use parlor_core::ports::store::Store;
 use tokio::net::TcpListener;
@@ -58,6 +60,8 @@ pub struct Ports {
     pub sessions: Arc<dyn Sessions>,
     /// Rooms, members, history.
     pub store: Arc<dyn Store>,
+    /// Bans, blocks, mutes, reports.
+    pub safety: Arc<dyn Safety>,
 }
 
 /// One gateway.
@@ -74,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) hub: hub::Hub,
     pub(crate) clients: clients::Clients,
     pub(crate) memberships: memberships::Memberships,
+    pub(crate) blocks: blocks::Blocks,
     pub(crate) limiter: limiter::Limiter,
     /// Clients whose sessions are to be written.
     pub(crate) due: Arc<resume::Due>,
@@ -91,6 +96,7 @@ impl Gateway {
             hub: hub::Hub::new(ports.clone()),
             clients: clients::Clients::default(),
             memberships: memberships::Memberships::new(ports.clone()),
+            blocks: blocks::Blocks::new(ports.safety.clone()),
             limiter: limiter::Limiter::new(ports.limits.clone()),
             due: Arc::default(),
             pulse: resume::Pulse::default(),

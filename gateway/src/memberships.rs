@@ -2,20 +2,23 @@
 //!
 //! A cached membership is good while its version is the room's in the fan-out (raised by the apply script, read in the
 //! send's own round trip). With the fan-out away, or silent about the room, it is read again from the store every 5 s;
-//! with the store away too it serves 60 s, then the answer is `busy`.
+//! with the store away too it serves 60 s, then the answer is `busy`. Of a channel, whose members are no rows, it says
+//! whether the user is banned from it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use parlor_core::error::ChatError;
+use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Role, Room, RoomKind};
 use parlor_core::ids::{RoomId, UserId};
+use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::Membership;
 use parlor_core::time::Timestamp;
 
 use crate::Ports;
+use crate::caller::Caller;
 
 const READ_AGAIN: Duration = Duration::from_secs(5);
 const SERVE: Duration = Duration::from_secs(60);
@@ -27,6 +30,8 @@ pub(crate) struct Standing {
     pub(crate) room: Arc<Room>,
     /// `None`: never a member.
     pub(crate) membership: Option<Membership>,
+    /// Until when they are banned from it, if it is a channel; the end of time: until that is lifted.
+    banned: Option<Timestamp>,
     read: Instant,
     /// From a session's snapshot: enough to judge by while the store is away, but not what the room is like.
     recalled: bool,
@@ -38,11 +43,36 @@ impl Standing {
         self.membership.map(|membership| membership.role).filter(|role| *role != Role::Left)
     }
 
+    /// Whether the user may act in the channel that this is of: not banned, and in it ([`Caller::is_in`]).
+    ///
+    /// # Errors
+    /// `banned`, or the answer of a room that is not there.
+    pub(crate) fn admits(&self, caller: &Caller) -> Result<(), ChatError> {
+        self.bars()?;
+        if caller.is_in(&self.room.id) { Ok(()) } else { Err(ChatError::not_found("room")) }
+    }
+
+    /// Whether the user is banned from the channel that this is of.
+    ///
+    /// # Errors
+    /// `banned`.
+    pub(crate) fn bars(&self) -> Result<(), ChatError> {
+        match self.banned {
+            Some(until) if until > Timestamp::now() => {
+                Err(ChatError::new(Code::Banned, "you are banned from this room"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// False for an ex-member of whom the store cannot say yet how far they may read: it is asked again.
     fn is_settled(&self) -> bool {
         self.membership.is_none_or(|membership| membership.role != Role::Left || membership.reads_through.is_some())
     }
 }
+
+/// A room, the user's membership, and until when they are banned.
+type Read = (Room, Option<Membership>, Option<Timestamp>);
 
 pub(crate) struct Memberships {
     ports: Ports,
@@ -56,9 +86,34 @@ impl Memberships {
 
     /// Takes note of what was just read or decided.
     pub(crate) fn learn(&self, room: Room, user: &UserId, membership: Option<Membership>) -> Standing {
-        let standing = Standing { room: Arc::new(room), membership, read: Instant::now(), recalled: false };
+        self.learn_with(room, user, membership, None)
+    }
+
+    fn learn_with(
+        &self,
+        room: Room,
+        user: &UserId,
+        membership: Option<Membership>,
+        banned: Option<Timestamp>,
+    ) -> Standing {
+        let room = Arc::new(room);
+        let standing = Standing { room, membership, banned, read: Instant::now(), recalled: false };
         self.keep(user, standing.clone());
         standing
+    }
+
+    /// A room's settings have changed, and nothing else since the version before: what is known of these users there
+    /// stays good. What is older is read again when it is needed.
+    pub(crate) fn learn_room(&self, room: &Room, users: impl Iterator<Item = UserId>) {
+        let shared = Arc::new(room.clone());
+        let mut cached = self.cached.lock();
+        for user in users {
+            if let Some(standing) = cached.get_mut(&(room.id.clone(), user))
+                && standing.room.version + 1 == room.version
+            {
+                standing.room = shared.clone();
+            }
+        }
     }
 
     /// Takes note of what a session's snapshot knew, if nothing better is known.
@@ -86,7 +141,8 @@ impl Memberships {
             version,
             member_count,
         };
-        self.keep(user, Standing { room: Arc::new(room), membership, read: Instant::now(), recalled: true });
+        let room = Arc::new(room);
+        self.keep(user, Standing { room, membership, banned: None, read: Instant::now(), recalled: true });
     }
 
     fn keep(&self, user: &UserId, standing: Standing) {
@@ -130,7 +186,7 @@ impl Memberships {
                 return Ok(cached);
             }
         }
-        let read = match self.ports.store.membership(room, user).await {
+        let read = match self.read(room, user).await {
             Ok(read) => read,
             Err(error) => {
                 let serves = |standing: &Standing| match version {
@@ -147,7 +203,7 @@ impl Memberships {
                 };
             }
         };
-        let Some((room, membership)) = read else {
+        let Some((room, membership, banned)) = read else {
             self.forget(room, user);
             return Ok(None);
         };
@@ -158,6 +214,17 @@ impl Memberships {
             // Forgotten there: filled in, the next send need not ask the store. Best effort.
             let _ = self.ports.fanout.recall_version(&room.id, room.version).await;
         }
-        Ok(Some(self.learn(room, user, membership)))
+        Ok(Some(self.learn_with(room, user, membership, banned)))
+    }
+
+    /// The ban is read after the room's version: it is never older than that.
+    async fn read(&self, room: &RoomId, user: &UserId) -> Result<Option<Read>, Unavailable> {
+        let Some((room, membership)) = self.ports.store.membership(room, user).await? else { return Ok(None) };
+        let banned = match room.kind {
+            RoomKind::Channel => self.ports.safety.banned(&room.id, user).await?,
+            RoomKind::Direct | RoomKind::Group => None,
+        };
+        let until = banned.map(|ban| ban.until.unwrap_or(Timestamp(i64::MAX)));
+        Ok(Some((room, membership, until)))
     }
 }

@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
         offset: u64,
     ) -> Result<(Vec<RoomSummary>, u64), Unavailable>;
 
+    /// One room of that list; `None`: it is not on it.
+    async fn summary(&self, room: &RoomId, user: &UserId) -> Result<Option<RoomSummary>, Unavailable>;
+
     /// Members of a room who have not left, by user id after `after`, at most `limit`.
     async fn members(&self, room: &RoomId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, Unavailable>;
 

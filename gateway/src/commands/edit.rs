@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parlor_core::error::{ChatError, Code};
-use parlor_core::event::{Event, Kind};
+use parlor_core::event::{Event, Kind, RoomKind};
 use parlor_core::ids::{EventId, MessageId, RoomId};
 use parlor_core::membership;
 
@@ -27,6 +27,11 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, edit: Edit, reply
         let (place, _) = find::message(shared, user, message, edit.room.as_ref()).await?;
         if !membership::may_edit(&user.id, &place.sender) {
             return Err(ChatError::new(Code::Forbidden, "only its author may edit a message"));
+        }
+        // Who may not write there may not write there by this either.
+        let standing = shared.memberships.peek(&place.room, &user.id);
+        if standing.is_some_and(|standing| standing.room.kind == RoomKind::Direct) {
+            shared.blocks.pass(&place.room, &user.id).await?;
         }
         let kind = Kind::MessageEdited { message, content: edit.content, encrypted: edit.encrypted };
         let event = Event { id: EventId::now(), room: place.room.clone(), actor: user.clone(), kind };

@@ -35,6 +35,7 @@ pub(super) async fn message(
     let standing = shared.memberships.standing(&place.room, &user.id, version).await?.ok_or_else(not_found)?;
     let role = standing.role();
     let in_channel = standing.room.kind == parlor_core::event::RoomKind::Channel;
+    standing.bars()?;
     if role.is_none() && !in_channel {
         return Err(not_found());
     }

@@ -159,7 +159,7 @@ pub(super) async fn readable(shared: &Arc<Shared>, caller: &Caller, room: &RoomI
     let version = shared.ports.fanout.version(room).await.ok().flatten();
     let standing = shared.memberships.standing(room, &caller.user.id, version).await?.ok_or_else(not_found)?;
     if standing.room.kind == RoomKind::Channel {
-        return if caller.is_in(room) { Ok(Seq::MAX) } else { Err(not_found()) };
+        return standing.admits(caller).map(|()| Seq::MAX);
     }
     match standing.membership {
         Some(membership) if membership.role == Role::Left => {

@@ -53,7 +53,17 @@ async fn join(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Arc<
     };
     match standing.room.kind {
         RoomKind::Channel => {
+            standing.bars()?;
             enter(shared, caller, id, hub::ALWAYS).await?;
+            // A ban that was told while it entered found nobody to put out.
+            let version = shared.ports.fanout.version(id).await.ok().flatten();
+            let now = shared.memberships.standing(id, &user.id, version).await;
+            if let (Ok(Some(now)), Some(client)) = (now, caller.client())
+                && let Err(banned) = now.bars()
+            {
+                shared.hub.leave(client, id);
+                return Err(banned);
+            }
             Ok(standing.room)
         }
         RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {
@@ -110,7 +120,7 @@ pub(super) async fn direct(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -
 }
 
 /// Ids that name direct rooms and groups are nobody's to take for a channel.
-pub(super) fn reserved(id: &RoomId) -> bool {
+pub(crate) fn reserved(id: &RoomId) -> bool {
     id.as_str().starts_with("direct_") || id.as_str().starts_with("group_")
 }
 
@@ -122,7 +132,13 @@ async fn channel(shared: &Arc<Shared>, user: &Actor, id: &RoomId) -> Result<Stan
     let change = Change::Create { room, creator: user.clone(), members: Vec::new(), limit };
     let decision = append::decide(shared, id, &change).await?;
     append::relay(shared, id).await;
-    Ok(shared.memberships.learn(decision.room, &user.id, None))
+    if decision.events.is_empty() {
+        // Somebody else has just made it.
+        let standing = shared.memberships.standing(id, &user.id, None).await?;
+        return standing.ok_or_else(|| ChatError::not_found("room"));
+    }
+    let membership = Membership { role: Role::Admin, reads_through: None };
+    Ok(shared.memberships.learn(decision.room, &user.id, Some(membership)))
 }
 
 /// A room as asked for; the decision sets the rest.
@@ -172,9 +188,13 @@ pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &Ro
 /// are no channels have no lease to end.
 pub(crate) async fn exit_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) {
     let kind = shared.memberships.peek(room, &user.id).map(|standing| standing.room.kind);
-    if kind != Some(RoomKind::Channel) || shared.hub.has_user(room, &user.id) {
-        return;
+    if kind == Some(RoomKind::Channel) && !shared.hub.has_user(room, &user.id) {
+        end_lease(shared, user, room).await;
     }
+}
+
+/// Ends a user's lease on a channel here, and tells the channel who went.
+pub(crate) async fn end_lease(shared: &Arc<Shared>, user: &Actor, room: &RoomId) {
     match shared.ports.presence.exit(room, &user.id, &shared.config.name).await {
         Ok(live) if live.changed => {
             tell(shared, room, &Ephemeral::Exited { user: user.clone(), count: live.count }).await;

@@ -1,23 +1,39 @@
 //! What clients may do: one file per command. Each checks, acts, answers.
 
+mod add_members;
 mod append;
+mod ban;
+mod bans;
+mod block;
+mod blocks;
+mod change;
 mod create_room;
 mod delete;
+mod delete_room;
 mod edit;
 mod find;
 mod history;
 mod join;
 mod leave;
+mod live;
+mod members;
+mod mute;
+mod remove_members;
 mod reply;
+mod report;
+mod room;
+mod rooms;
 mod send;
+mod set_role;
 mod typing;
+mod update_room;
 
 use std::sync::Arc;
 
 use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
 
-pub(crate) use join::{exit_channel, rejoin_channel};
+pub(crate) use join::{end_lease, exit_channel, rejoin_channel, reserved};
 pub(crate) use reply::Reply;
 pub(crate) use typing::{Typing, end as end_typing};
 
@@ -50,21 +66,24 @@ pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command,
         | Command::Messages { .. }
         | Command::Topics { .. } => unbuilt(reply),
         Command::Delivered { .. } | Command::Read { .. } | Command::Receipts { .. } => unbuilt(reply),
-        Command::Status { .. } | Command::Presence { .. } | Command::Live { .. } | Command::Typists { .. } => {
-            unbuilt(reply);
+        Command::Status { .. } | Command::Presence { .. } | Command::Typists { .. } => unbuilt(reply),
+        Command::Live { room } => live::act(shared, caller, room, reply).await,
+        Command::Room { room } => room::act(shared, caller, room, reply).await,
+        Command::Rooms { limit, offset } => rooms::act(shared, caller, limit, offset, reply).await,
+        Command::UpdateRoom { room, patch } => update_room::act(shared, caller, room, patch, reply).await,
+        Command::DeleteRoom { room } => delete_room::act(shared, caller, room, reply).await,
+        Command::Members { room, after, limit } => members::act(shared, caller, room, after, limit, reply).await,
+        Command::AddMembers { room, users } => add_members::act(shared, caller, room, users, reply).await,
+        Command::RemoveMembers { room, users } => remove_members::act(shared, caller, room, users, reply).await,
+        Command::SetRole { room, user, role } => set_role::act(shared, caller, room, user, role, reply).await,
+        Command::Mute { room, on } => mute::act(shared, caller, room, on, reply).await,
+        Command::Ban { room, user, until, reason, on } => {
+            ban::act(shared, caller, ban::Ban { room, user, until, reason, on }, reply).await;
         }
-        Command::Room { .. }
-        | Command::Rooms { .. }
-        | Command::UpdateRoom { .. }
-        | Command::DeleteRoom { .. }
-        | Command::Members { .. }
-        | Command::AddMembers { .. }
-        | Command::RemoveMembers { .. }
-        | Command::SetRole { .. }
-        | Command::Mute { .. } => unbuilt(reply),
-        Command::Ban { .. } | Command::Bans { .. } | Command::Block { .. } | Command::Blocks | Command::Report(_) => {
-            unbuilt(reply);
-        }
+        Command::Bans { room } => bans::act(shared, caller, room, reply).await,
+        Command::Block { user, on } => block::act(shared, caller, user, on, reply).await,
+        Command::Blocks => blocks::act(shared, caller, reply).await,
+        Command::Report(report) => report::act(shared, caller, report, reply).await,
         Command::StartUpload(_)
         | Command::CompleteUpload { .. }
         | Command::CancelUpload { .. }

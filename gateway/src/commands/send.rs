@@ -89,11 +89,12 @@ async fn may_send(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, version:
         // The first message to a partner makes the room.
         None => join::direct(shared, caller, room).await?.ok_or_else(|| ChatError::not_found("room"))?,
     };
-    let allowed = match standing.room.kind {
-        RoomKind::Channel => caller.is_in(room),
-        RoomKind::Direct | RoomKind::Group => standing.role().is_some(),
-    };
-    if allowed { Ok(()) } else { Err(ChatError::not_found("room")) }
+    match standing.room.kind {
+        RoomKind::Channel => standing.admits(caller),
+        RoomKind::Direct | RoomKind::Group if standing.role().is_none() => Err(ChatError::not_found("room")),
+        RoomKind::Direct => shared.blocks.pass(room, &caller.user.id).await,
+        RoomKind::Group => Ok(()),
+    }
 }
 
 /// What tells a resend under a tempId that is no UUID from a new message.

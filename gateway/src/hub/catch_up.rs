@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Delivery, Kind};
 use parlor_core::ids::{RoomId, Seq};
+use parlor_core::time::Timestamp;
 
 use super::chain::Gap;
 use super::gaps::{self, Unread};
-use super::{Frames, opened, ring};
+use super::{ALWAYS, Frames, opened, ring};
 use crate::Shared;
 use crate::client::Client;
 use crate::vocabularies::told_by_inbox;
@@ -230,17 +231,17 @@ async fn hand_over(
 ) -> Option<Caught> {
     let stream = shared.hub.stream(room);
     for delivery in events {
-        if leaves(client, delivery, version) {
+        let last = leaves(client, delivery, version);
+        if hears(client, delivery) {
+            if !has_room(client).await {
+                return Some(Caught::Gone);
+            }
+            metrics::counter!("parlor_resume_events_total").increment(1);
+            give(shared, client, delivery, stream);
+        }
+        if last {
             return Some(Caught::Left);
         }
-        if !hears(client, delivery) {
-            continue;
-        }
-        if !has_room(client).await {
-            return Some(Caught::Gone);
-        }
-        metrics::counter!("parlor_resume_events_total").increment(1);
-        give(shared, client, delivery, stream);
     }
     None
 }
@@ -263,7 +264,15 @@ fn hears(client: &Client, delivery: &Delivery) -> bool {
     told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user))
 }
 
-/// Whether it is the end of the client's membership by that version.
+/// Whether it is the end of the client's being in the room by that version.
 fn leaves(client: &Client, delivery: &Delivery, by: u64) -> bool {
-    matches!(&delivery.event.kind, Kind::MemberLeft { user, version, .. } if *version > by && client.is(user))
+    match &delivery.event.kind {
+        Kind::MemberLeft { user, version, .. } => *version > by && client.is(user),
+        // From a channel; who was a member of a group has left by an event before this one.
+        Kind::UserBanned { user, until, .. } => {
+            by == ALWAYS && client.is(user) && until.is_none_or(|until| until > Timestamp::now())
+        }
+        Kind::RoomDeleted { .. } => true,
+        _ => false,
+    }
 }

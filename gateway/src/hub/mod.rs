@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use parlor_core::error::ChatError;
-use parlor_core::event::{Delivery, Ephemeral, Kind};
+use parlor_core::event::{Actor, Delivery, Ephemeral, Kind};
 use parlor_core::ids::{Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::fanout::Signal;
 use parlor_core::time::Timestamp;
@@ -36,7 +36,7 @@ pub(crate) use recent::{Place, Recent};
 pub(crate) use room::Frames;
 
 use crate::client::Client;
-use crate::{Ports, Shared, resume};
+use crate::{Ports, Shared, commands, resume};
 use chain::Verdict;
 use repair::repair;
 use room::Room;
@@ -243,14 +243,37 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
             let place = Place { room, sender, seq: Some(delivery.seq), deleted: false };
             shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
         }
-        Kind::MemberJoined { member, .. } => shared.memberships.forget(&event.room, &member.user.id),
+        Kind::MemberJoined { member, .. } | Kind::RoleChanged { member, .. } => {
+            shared.memberships.forget(&event.room, &member.user.id);
+        }
         Kind::MemberLeft { user, .. } => {
             shared.memberships.forget(&event.room, user);
-            let had =
-                |client: &Arc<Client>| without.as_ref().is_some_and(|w| !w.iter().any(|c| Arc::ptr_eq(c, client)));
-            room.clients.retain(|client| had(client) || !(client.is(user) && client.left(&event.room)));
-            if room.clients.is_empty() {
-                room.idle_since = Some(Instant::now());
+            put_out(room, &event.room, without.as_deref(), |client| client.is(user));
+        }
+        Kind::UserBanned { user, name, .. } => {
+            shared.memberships.forget(&event.room, user);
+            let gone = put_out(room, &event.room, without.as_deref(), |client| client.is(user));
+            // A group's member has left by an event before this one.
+            if gone && !commands::reserved(&event.room) {
+                let user = Actor { id: user.clone(), name: name.clone(), avatar: None };
+                let (shared, id) = (shared.clone(), event.room.clone());
+                tokio::spawn(async move { commands::end_lease(&shared, &user, &id).await });
+            }
+        }
+        Kind::UserUnbanned { user, .. } => shared.memberships.forget(&event.room, user),
+        Kind::RoomUpdated { room: updated } => {
+            let users = room.clients.iter().filter_map(|client| client.user()).map(|user| user.id);
+            shared.memberships.learn_room(updated, users);
+        }
+        Kind::RoomDeleted { .. } => {
+            for user in room.clients.iter().filter_map(|client| client.user()) {
+                shared.memberships.forget(&event.room, &user.id);
+            }
+            put_out(room, &event.room, without.as_deref(), |_| true);
+        }
+        Kind::UserBlocked { user, .. } => {
+            if let Some(owner) = event.room.inbox_owner() {
+                shared.blocks.forget(&owner, user);
             }
         }
         Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } => {
@@ -261,18 +284,24 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         | Kind::MessageReacted { .. }
         | Kind::MessagePinned { .. }
         | Kind::RoomCreated { .. }
-        | Kind::RoomUpdated { .. }
-        | Kind::RoomDeleted { .. }
-        | Kind::RoleChanged { .. }
-        | Kind::UserBanned { .. }
-        | Kind::UserUnbanned { .. }
         | Kind::RoomMuted { .. }
-        | Kind::UserBlocked { .. }
         | Kind::LoggedOut { .. }
         | Kind::Receipt { .. }
         | Kind::Other { .. } => {}
     }
     room.caught_up(delivery.seq);
+}
+
+/// Takes these clients out of a room. Those who had the event before (they are not in `without`) may have come in again
+/// since, and stay. True: somebody went.
+fn put_out(room: &mut Room, id: &RoomId, without: Option<&[Arc<Client>]>, out: impl Fn(&Client) -> bool) -> bool {
+    let had = |client: &Arc<Client>| without.is_some_and(|w| !w.iter().any(|c| Arc::ptr_eq(c, client)));
+    let before = room.clients.len();
+    room.clients.retain(|client| had(client) || !(out(client) && client.left(id)));
+    if room.clients.is_empty() {
+        room.idle_since = Some(Instant::now());
+    }
+    room.clients.len() < before
 }
 
 /// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room

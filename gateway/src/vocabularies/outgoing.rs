@@ -8,6 +8,7 @@ use parlor_core::event::{Actor, Delivery, Ephemeral, Member, Message, Room};
 use parlor_core::file::File;
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
+pub use parlor_core::ports::safety::Ban;
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use serde::{Serialize, Serializer};
@@ -315,21 +316,6 @@ pub struct MemberReceipt {
     pub delivered_at: Option<Timestamp>,
     /// They have read it, at the latest at this time.
     pub read_at: Option<Timestamp>,
-}
-
-/// A ban, as moderators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ban {
-    /// Who is kept out.
-    pub user: Actor,
-    /// By whom.
-    pub by: UserId,
-    /// Since when.
-    pub since: Timestamp,
-    /// Until when; `None`: until it is lifted.
-    pub until: Option<Timestamp>,
-    /// In the moderator's words.
-    pub reason: Option<String>,
 }
 
 /// Where a declared file goes.

@@ -22,6 +22,8 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
     let log = process.prepare(kafka(&config, &name)).await?;
     let redis = process.prepare(redis(&config)).await?;
     let store = process.prepare(postgres(&config)).await?;
+    let safety = store.clone();
+    let store: Arc<dyn Store> = store;
     let dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
         // Cut off from Redis, a gateway has no live events to give: newcomers are better off elsewhere.
@@ -37,6 +39,7 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         limits: redis.clone(),
         sessions: redis,
         store,
+        safety,
     };
     let (gateway, routes) = front::make(&config, &name, ports, &serving, "redis");
     let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
@@ -77,7 +80,7 @@ pub(super) async fn persister(config: Config) -> Result<()> {
     let name = slices::name(&config.persister.name);
     let mut process = Process::begin(parlor_persister::ROLE)?;
     let log = process.prepare(kafka(&config, &name)).await?;
-    let store = process.prepare(postgres(&config)).await?;
+    let store: Arc<dyn Store> = process.prepare(postgres(&config)).await?;
     let consuming = consume::Health::new();
     let dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
@@ -133,6 +136,6 @@ async fn redis(config: &Config) -> Result<Arc<Redis>> {
 }
 
 /// Does not wait for PostgreSQL.
-async fn postgres(config: &Config) -> Result<Arc<dyn Store>> {
-    Ok(Postgres::connect(slices::postgres(config)).await.context("postgres.url")?)
+async fn postgres(config: &Config) -> Result<Arc<Postgres>> {
+    Postgres::connect(slices::postgres(config)).await.context("postgres.url")
 }

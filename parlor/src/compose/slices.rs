@@ -44,6 +44,7 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
             room_create: config.limits.room_create.0,
             typing: config.limits.typing.0,
             join: config.limits.join.0,
+            room_change: config.limits.room_change.0,
             history: config.limits.history.0,
             event: config.limits.event.0,
         },

@@ -37,6 +37,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let _alone = lock(&folder)?;
     let log = process.prepare(open_log(&folder)).await?;
     let store = process.prepare(open_store(&folder)).await?;
+    let safety = store.clone();
+    let store: Arc<dyn Store> = store;
     let memory = Memory::new(MemoryConfig::default());
     let (delivering, persisting) = (consume::Health::new(), consume::Health::new());
     let dependencies = vec![
@@ -55,6 +57,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         limits: memory.clone(),
         sessions: memory.clone(),
         store: store.clone(),
+        safety,
     };
     let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory");
 
@@ -139,9 +142,8 @@ async fn open_log(folder: &Path) -> Result<Arc<dyn Log>> {
     Ok(log.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
 }
 
-async fn open_store(folder: &Path) -> Result<Arc<dyn Store>> {
+async fn open_store(folder: &Path) -> Result<Arc<Sqlite>> {
     let file = folder.join("store.sqlite");
     let store = Sqlite::open(&file).await;
-    Ok(store
-        .with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
+    store.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))
 }

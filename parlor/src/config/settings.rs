@@ -157,7 +157,9 @@ section! {
         typing: RateLimit = RateLimit::per(30, 60),
         /// Rooms joined and left.
         join: RateLimit = RateLimit::per(120, 60),
-        /// Pages of history read.
+        /// Changes of rooms: members, roles, settings, bans; also blocks, mutes and reports.
+        room_change: RateLimit = RateLimit::per(60, 60),
+        /// Pages of history read; lists of rooms and members too.
         history: RateLimit = RateLimit::per(300, 60),
         /// Events of any kind by one connection; who sends four times as many is disconnected.
         event: RateLimit = RateLimit::per(600, 10),

@@ -188,6 +188,9 @@ impl Store for World {
     async fn list_rooms(&self, _: &UserId, _: usize, _: u64) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
         unreachable!("the relay reads the outbox alone")
     }
+    async fn summary(&self, _: &RoomId, _: &UserId) -> Result<Option<RoomSummary>, Unavailable> {
+        unreachable!("the relay reads the outbox alone")
+    }
     async fn members(&self, _: &RoomId, _: Option<&UserId>, _: usize) -> Result<Vec<Member>, Unavailable> {
         unreachable!("the relay reads the outbox alone")
     }

@@ -119,7 +119,7 @@ impl Store for Postgres {
     }
 
     async fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<RoomSummary>, Unavailable> {
-        timed(NAME, "rooms_of", rooms::of_user(&self.pool, user, limit, 0)).await
+        timed(NAME, "rooms_of", rooms::of_user(&self.pool, user, None, limit, 0)).await
     }
 
     async fn list_rooms(
@@ -129,10 +129,15 @@ impl Store for Postgres {
         offset: u64,
     ) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
         let list = async {
-            let rooms = rooms::of_user(&self.pool, user, limit, offset).await?;
+            let rooms = rooms::of_user(&self.pool, user, None, limit, offset).await?;
             Ok((rooms, rooms::count(&self.pool, user).await?))
         };
         timed(NAME, "list_rooms", list).await
+    }
+
+    async fn summary(&self, room: &RoomId, user: &UserId) -> Result<Option<RoomSummary>, Unavailable> {
+        let read = async { Ok(rooms::of_user(&self.pool, user, Some(room), 1, 0).await?.pop()) };
+        timed(NAME, "summary", read).await
     }
 
     async fn members(&self, room: &RoomId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, Unavailable> {

@@ -47,6 +47,7 @@ pub(super) async fn membership(
 pub(super) async fn of_user(
     pool: &Pool,
     user: &UserId,
+    only: Option<&RoomId>,
     rows: usize,
     offset: u64,
 ) -> Result<Vec<RoomSummary>, Unavailable> {
@@ -61,7 +62,7 @@ pub(super) async fn of_user(
                    m.read_seq, m.notifications_enabled \
                FROM members m JOIN rooms r ON r.id = m.room_id LEFT JOIN room_counters c ON c.room_id = m.room_id \
                WHERE m.user_id = $1 AND m.role <> 'left' AND r.kind <> 'channel' AND r.deleted_at IS NULL \
-                   AND r.is_active \
+                   AND r.is_active AND ($4::text IS NULL OR r.id = $4) \
                ORDER BY latest DESC, r.id LIMIT $2 OFFSET $3) me \
          JOIN rooms r ON r.id = me.id \
          LEFT JOIN room_counters c ON c.room_id = me.id \
@@ -77,6 +78,7 @@ pub(super) async fn of_user(
         .bind(user.as_str())
         .bind(limit(rows))
         .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+        .bind(only.map(RoomId::as_str))
         .fetch_all(&mut *connection)
         .await
         .map_err(Pool::error)?;

@@ -115,7 +115,7 @@ impl Store for Sqlite {
     }
 
     async fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<RoomSummary>, Unavailable> {
-        timed(NAME, "rooms_of", rooms::of_user(&self.pools, user, limit, 0)).await
+        timed(NAME, "rooms_of", rooms::of_user(&self.pools, user, None, limit, 0)).await
     }
 
     async fn list_rooms(
@@ -125,10 +125,15 @@ impl Store for Sqlite {
         offset: u64,
     ) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
         let list = async {
-            let rooms = rooms::of_user(&self.pools, user, limit, offset).await?;
+            let rooms = rooms::of_user(&self.pools, user, None, limit, offset).await?;
             Ok((rooms, rooms::count(&self.pools, user).await?))
         };
         timed(NAME, "list_rooms", list).await
+    }
+
+    async fn summary(&self, room: &RoomId, user: &UserId) -> Result<Option<RoomSummary>, Unavailable> {
+        let read = async { Ok(rooms::of_user(&self.pools, user, Some(room), 1, 0).await?.pop()) };
+        timed(NAME, "summary", read).await
     }
 
     async fn members(&self, room: &RoomId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, Unavailable> {

@@ -40,6 +40,7 @@ pub(super) async fn membership(
 pub(super) async fn of_user(
     pools: &Pools,
     user: &UserId,
+    only: Option<&RoomId>,
     rows: usize,
     offset: u64,
 ) -> Result<Vec<RoomSummary>, Unavailable> {
@@ -57,12 +58,14 @@ pub(super) async fn of_user(
          LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages WHERE room_id = r.id AND deleted_at IS NULL \
                                             ORDER BY seq DESC LIMIT 1) \
          WHERE me.user_id = ?1 AND me.role <> 'left' AND r.kind <> 'channel' AND r.deleted_at IS NULL AND r.is_active \
+             AND (?4 IS NULL OR r.id = ?4) \
          ORDER BY coalesce(c.last_message_at, r.created_at) DESC, r.id LIMIT ?2 OFFSET ?3"
     );
     let rows: Vec<SqliteRow> = query(READ)
         .bind(user.as_str())
         .bind(limit(rows))
         .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+        .bind(only.map(RoomId::as_str))
         .fetch_all(&pools.readers)
         .await
         .map_err(error)?;

@@ -193,6 +193,10 @@ pub async fn rooms_are_listed_in_pages_with_their_total(mut trial: Trial) {
     }
     let names: Vec<&str> = listed.iter().map(|(room, _, _)| room.as_str()).collect();
     assert_eq!(names, ["group_3", "group_1", "group_2"]);
+    let one = trial.store.summary(&RoomId::trusted("group_2"), &id("a")).await.expect("an answer");
+    let last = one.and_then(|summary| summary.last_message).map(|message| message.message.content);
+    assert_eq!(last.as_deref(), Some("hi"));
+    assert_eq!(trial.store.summary(&RoomId::trusted("group_2"), &id("stranger")).await.expect("an answer"), None);
     assert!(listed.iter().all(|(_, read, muted)| *read == Seq::ZERO && !muted));
 }
 

@@ -1,0 +1,55 @@
+//! The caller's rooms; and who may look at a room at all.
+
+use std::sync::Arc;
+
+use parlor_core::error::ChatError;
+use parlor_core::event::RoomKind;
+use parlor_core::ids::RoomId;
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::store::RoomSummary;
+
+use super::Reply;
+use crate::Shared;
+use crate::caller::Caller;
+use crate::memberships::Standing;
+use crate::vocabularies::Answer;
+
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, limit: u32, offset: u64, reply: Reply) {
+    match read(shared, caller, limit, offset).await {
+        Ok((rooms, total)) => reply.ok(&Answer::Rooms { rooms: &rooms, total }),
+        Err(error) => reply.refuse(&error),
+    }
+}
+
+async fn read(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    limit: u32,
+    offset: u64,
+) -> Result<(Vec<RoomSummary>, u64), ChatError> {
+    let user = &caller.user.id;
+    shared.limiter.pass(user, "history", shared.config.limits.history).await?;
+    let limit = usize::try_from(limit.min(shared.config.rules.max_page)).unwrap_or(1);
+    shared.ports.store.list_rooms(user, limit, offset).await.map_err(busy)
+}
+
+/// The caller's standing in a room that they may look at: members in theirs, and anybody who is not banned in a
+/// channel. To all others it is not there.
+pub(super) async fn look(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Standing, ChatError> {
+    let user = &caller.user.id;
+    shared.limiter.pass(user, "history", shared.config.limits.history).await?;
+    let version = shared.ports.fanout.version(room).await.ok().flatten();
+    let standing = shared.memberships.standing(room, user, version).await?;
+    let standing = standing.ok_or_else(|| ChatError::not_found("room"))?;
+    match standing.room.kind {
+        RoomKind::Channel => standing.bars()?,
+        RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {}
+        RoomKind::Direct | RoomKind::Group => return Err(ChatError::not_found("room")),
+    }
+    Ok(standing)
+}
+
+pub(super) fn busy(error: Unavailable) -> ChatError {
+    tracing::debug!(%error, "rooms could not be read");
+    ChatError::busy("rooms cannot be read right now")
+}
