@@ -200,6 +200,10 @@ uuid_id! {
     /// A file, and the upload that brought it.
     FileId
 }
+uuid_id! {
+    /// The bytes of a file as they were verified. Each attempt to complete an upload has its own; one of them holds.
+    BlobId
+}
 
 impl From<MessageId> for EventId {
     fn from(id: MessageId) -> Self {

@@ -20,6 +20,8 @@ pub struct Config {
     pub limits: LimitSet,
     /// Bounds of what clients may send.
     pub rules: Rules,
+    /// Which files are taken.
+    pub files: crate::files::Rules,
     /// What a socket hears until its vocabulary is known.
     pub vocabulary: Vocabulary,
     /// Pages that may connect; `None`: any.
@@ -61,6 +63,13 @@ pub struct Auth {
     pub grace: Duration,
 }
 
+impl Auth {
+    /// The secrets in use, the newest first.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.secret.as_str()).chain(self.previous_secret.as_deref())
+    }
+}
+
 impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Auth").field("issuer", &self.issuer).field("guests", &self.guests).finish_non_exhaustive()
@@ -99,6 +108,8 @@ pub struct LimitSet {
     pub history: Option<Limit>,
     /// Events of any kind by one socket, counted by its gateway.
     pub event: Option<Limit>,
+    /// Files declared.
+    pub file: Option<Limit>,
 }
 
 impl Config {
@@ -124,8 +135,10 @@ impl Config {
                 room_change: None,
                 history: None,
                 event: None,
+                file: None,
             },
             rules: Rules::default(),
+            files: crate::files::Rules::default(),
             vocabulary: Vocabulary::Dotted,
             allowed_origins: None,
             trusted_proxies: Vec::new(),

@@ -11,6 +11,7 @@ mod client;
 mod clients;
 mod commands;
 mod config;
+pub mod files;
 mod flood;
 mod hub;
 mod limiter;
@@ -45,6 +46,9 @@ const BACK_ELSEWHERE: Duration = Duration::from_secs(4);
 /// Recovered clients whose rooms are read at once.
 const TELLING: usize = 3;
 
+/// Uploads that pass through a gateway at once; each holds less than 1 MiB.
+const UPLOADING: usize = 64;
+
 /// What the gateway asks of the world.
 #[derive(Clone)]
 pub struct Ports {
@@ -62,6 +66,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// Bans, blocks, mutes, reports.
     pub safety: Arc<dyn Safety>,
+    /// Where files are. `None`: this server takes none.
+    pub files: Option<parlor_core::ports::files::Storage>,
 }
 
 /// One gateway.
@@ -75,6 +81,9 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) ports: Ports,
     pub(crate) tokens: auth::Tokens,
+    pub(crate) addresses: files::Addresses,
+    /// Uploads that pass through this gateway at once.
+    pub(crate) uploading: Semaphore,
     pub(crate) hub: hub::Hub,
     pub(crate) clients: clients::Clients,
     pub(crate) memberships: memberships::Memberships,
@@ -93,6 +102,8 @@ impl Gateway {
     pub fn new(config: Config, ports: Ports) -> Self {
         let shared = Arc::new(Shared {
             tokens: auth::Tokens::new(&config.auth),
+            addresses: files::Addresses::new(config.auth.secrets(), &config.files.public_url),
+            uploading: Semaphore::new(UPLOADING),
             hub: hub::Hub::new(ports.clone()),
             clients: clients::Clients::default(),
             memberships: memberships::Memberships::new(ports.clone()),

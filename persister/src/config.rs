@@ -28,6 +28,8 @@ pub struct Config {
     pub outbox_age_ms: u64,
     /// How often the store's upkeep runs, in seconds.
     pub maintain_every_s: u64,
+    /// How old a file has to be, to which no message refers, to be removed, in seconds.
+    pub orphan_age_s: u64,
 }
 
 impl Default for Config {
@@ -44,6 +46,7 @@ impl Default for Config {
             outbox_every_ms: 1000,
             outbox_age_ms: 2000,
             maintain_every_s: 3600,
+            orphan_age_s: 24 * 3600,
         }
     }
 }

@@ -1,16 +1,19 @@
 //! The persister: from the log into the store, where history is.
 //!
-//! [`run`] is three things that share nothing but the store: the consuming loop of [`parlor_core::consume`] over
-//! [`StoreSink`], the relay of what dead gateways left in the outbox, and the store's upkeep.
+//! [`run`] is four things that share nothing but the store: the consuming loop of [`parlor_core::consume`] over
+//! [`StoreSink`], the relay of what dead gateways left in the outbox, the store's upkeep, and the removal of files that
+//! nobody refers to.
 
 mod config;
 mod maintenance;
+mod orphans;
 mod outbox;
 mod sink;
 
 use std::sync::Arc;
 
 use parlor_core::consume;
+use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,8 @@ pub struct Ports {
     pub log: Arc<dyn Log>,
     /// Where they go.
     pub store: Arc<dyn Store>,
+    /// Where files are, if there are any: those that nobody refers to are removed.
+    pub files: Option<Storage>,
 }
 
 /// Why the persister has ended by itself. The process must say so and exit.
@@ -60,9 +65,14 @@ pub async fn run(config: Config, ports: Ports, health: Health, shutdown: Cancell
         let _stops = stop.clone().drop_guard();
         outbox::relay(&*ports.log, &*ports.store, &config, &stop).await
     };
+    let removing = async {
+        if let Some(storage) = &ports.files {
+            orphans::remove(storage, &config, &stop).await;
+        }
+    };
     // One task, so a panic in any part reaches the caller; none of them computes.
-    let (consumed, relayed, ()) =
-        tokio::join!(consuming, relaying, maintenance::maintain(&*ports.store, &config, &stop));
+    let (consumed, relayed, (), ()) =
+        tokio::join!(consuming, relaying, maintenance::maintain(&*ports.store, &config, &stop), removing);
     consumed?;
     relayed
 }

@@ -76,7 +76,7 @@ impl World {
 
     fn persister(&self) -> Persister {
         let stop = CancellationToken::new();
-        let ports = Ports { log: self.log.clone(), store: self.store.clone() };
+        let ports = Ports { log: self.log.clone(), store: self.store.clone(), files: None };
         Persister { task: tokio::spawn(run(Config::for_testing(), ports, Health::new(), stop.clone())), stop }
     }
 

@@ -30,6 +30,8 @@ export const workerUrl = (n) => `http://127.0.0.1:${9100 + shift + n}`;
 export const persisterUrl = (n) => `http://127.0.0.1:${9110 + shift + n}`;
 export const REDIS_PORT = 16379 + shift;
 export const POSTGRES_URL = `postgres://parlor:parlor@127.0.0.1:${15432 + shift}/parlor`;
+/** A server that speaks S3: `infra/local/s3/s3proxy.conf`. */
+export const S3 = { endpoint: `http://127.0.0.1:${19000 + shift}`, bucket: "parlor", id: "parlor", secret: "parlor-files" };
 /** The first of the ports that tests may take for processes of their own. */
 export const FREE_PORTS = 9200 + shift;
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use parlor_core::event::{Actor, Delivery, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind};
-use parlor_core::ids::{MessageId, Offset, RoomId, Seq, UserId};
+use parlor_core::file::File;
+use parlor_core::ids::{BlobId, FileId, MessageId, Offset, RoomId, Seq, UserId};
+use parlor_core::ports::files::{Orphan, Stage};
 use parlor_core::ports::safety::Ban;
 use parlor_core::ports::store::{Membership, Outgoing, Page, RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
@@ -360,4 +362,61 @@ where
 /// The event that sent a message, with the message as it is now.
 fn sent(message: StoredMessage) -> Event {
     Event { id: message.id.into(), room: message.room, actor: message.sender, kind: Kind::MessageSent(message.message) }
+}
+
+row! {
+    /// A file; see [`file_columns`].
+    FileRow {
+        id: Uuid,
+        owner_id: String,
+        room_id: String,
+        name: String,
+        size: i64,
+        mime: String,
+        declared_at: At,
+        blob_id: Option<Uuid>,
+        message_id: Option<Uuid>,
+    }
+}
+
+/// The columns of a [`FileRow`].
+macro_rules! file_columns {
+    () => {
+        "id, owner_id, room_id, name, size, mime, declared_at, blob_id, message_id"
+    };
+}
+pub(crate) use file_columns;
+
+impl From<FileRow> for (File, Stage) {
+    fn from(row: FileRow) -> Self {
+        let stage = match (row.blob_id.map(BlobId), row.message_id) {
+            (Some(blob), Some(_)) => Stage::Referred(blob),
+            (Some(blob), None) => Stage::Complete(blob),
+            (None, _) => Stage::Declared,
+        };
+        let file = File {
+            id: FileId(row.id),
+            owner: UserId::trusted(row.owner_id),
+            room: RoomId::trusted(row.room_id),
+            name: row.name,
+            size: u64::try_from(row.size).unwrap_or_default(),
+            mime: row.mime,
+            created_at: row.declared_at.0,
+        };
+        (file, stage)
+    }
+}
+
+row! {
+    /// A file that was given up.
+    OrphanRow {
+        id: Uuid,
+        blob_id: Option<Uuid>,
+    }
+}
+
+impl From<OrphanRow> for Orphan {
+    fn from(row: OrphanRow) -> Self {
+        Self { id: FileId(row.id), blob: row.blob_id.map(BlobId) }
+    }
 }

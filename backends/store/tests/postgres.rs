@@ -264,3 +264,13 @@ async fn a_server_that_dropped_its_connections_is_used_again() {
     store.check().await.expect("answers on a new connection");
     database.drop().await;
 }
+
+mod files {
+    parlor_core::files_contract!(super::make_files());
+}
+
+async fn make_files() -> parlor_core::ports::files_contract::Subject {
+    let database = Database::make().await;
+    let files = database.store().await;
+    parlor_core::ports::files_contract::Subject { files, close: Box::pin(database.drop()) }
+}

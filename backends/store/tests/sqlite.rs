@@ -40,3 +40,14 @@ async fn a_file_that_was_closed_opens_with_all_that_was_in_it() {
     let store = Sqlite::open(&path).await.expect("the same store");
     assert_eq!(store.users(std::slice::from_ref(&ann.id)).await.expect("users"), [ann]);
 }
+
+mod files {
+    parlor_core::files_contract!(super::make_files());
+}
+
+async fn make_files() -> parlor_core::ports::files_contract::Subject {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = Sqlite::open(&folder.path().join("store.db")).await.expect("a store");
+    let close = async move { folder.close().expect("removed") };
+    parlor_core::ports::files_contract::Subject { files, close: Box::pin(close) }
+}

@@ -1,7 +1,9 @@
 //! What Parlor asks of the world. Seams are cut by guarantee: each trait's docs are its specification, and the contract
 //! suite beside it (feature `contract`) runs unchanged on every implementation.
 
+pub mod blobs;
 pub mod fanout;
+pub mod files;
 pub mod limits;
 pub mod log;
 pub mod presence;
@@ -10,7 +12,11 @@ pub mod sessions;
 pub mod store;
 
 #[cfg(feature = "contract")]
+pub mod blobs_contract;
+#[cfg(feature = "contract")]
 pub mod fanout_contract;
+#[cfg(feature = "contract")]
+pub mod files_contract;
 #[cfg(feature = "contract")]
 pub mod limits_contract;
 #[cfg(feature = "contract")]

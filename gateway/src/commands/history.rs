@@ -154,7 +154,7 @@ fn as_stored(delivery: &Delivery, id: MessageId, message: &parlor_core::event::M
 }
 
 /// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving.
-pub(super) async fn readable(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Seq, ChatError> {
+pub(crate) async fn readable(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Seq, ChatError> {
     let not_found = || ChatError::not_found("room");
     let version = shared.ports.fanout.version(room).await.ok().flatten();
     let standing = shared.memberships.standing(room, &caller.user.id, version).await?.ok_or_else(not_found)?;

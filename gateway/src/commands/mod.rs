@@ -6,11 +6,14 @@ mod ban;
 mod bans;
 mod block;
 mod blocks;
+mod cancel_upload;
 mod change;
+mod complete_upload;
 mod create_room;
 mod delete;
 mod delete_room;
 mod edit;
+mod file_url;
 mod find;
 mod history;
 mod join;
@@ -25,6 +28,7 @@ mod room;
 mod rooms;
 mod send;
 mod set_role;
+mod start_upload;
 mod typing;
 mod update_room;
 
@@ -33,6 +37,7 @@ use std::sync::Arc;
 use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
 
+pub(crate) use history::readable;
 pub(crate) use join::{end_lease, exit_channel, rejoin_channel, reserved};
 pub(crate) use reply::Reply;
 pub(crate) use typing::{Typing, end as end_typing};
@@ -84,10 +89,10 @@ pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command,
         Command::Block { user, on } => block::act(shared, caller, user, on, reply).await,
         Command::Blocks => blocks::act(shared, caller, reply).await,
         Command::Report(report) => report::act(shared, caller, report, reply).await,
-        Command::StartUpload(_)
-        | Command::CompleteUpload { .. }
-        | Command::CancelUpload { .. }
-        | Command::FileUrl { .. } => unbuilt(reply),
+        Command::StartUpload(new) => start_upload::act(shared, caller, new, reply).await,
+        Command::CompleteUpload { upload } => complete_upload::act(shared, caller, upload, reply).await,
+        Command::CancelUpload { upload } => cancel_upload::act(shared, caller, upload, reply).await,
+        Command::FileUrl { file } => file_url::act(shared, caller, file, reply).await,
         Command::Subscribe(_) | Command::Unsubscribe { .. } | Command::PushKey => unbuilt(reply),
         Command::PublishKeys(_) | Command::Keys { .. } | Command::ClaimKey { .. } => unbuilt(reply),
     }

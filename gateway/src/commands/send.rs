@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Reply, append, join, typing};
 use crate::Shared;
 use crate::caller::Caller;
+use crate::files;
 use crate::hub::Place;
 use crate::vocabularies::Answer;
 
@@ -63,6 +64,7 @@ async fn accept(
     let id = admission.and_then(|admission| admission.id).unwrap_or(proposed);
 
     may_send(shared, caller, &send.room, version).await?;
+    files::refer(shared, &user.id, send, id).await?;
     let reply_to = match send.reply_to {
         Some(message) => Some(quote(shared, &send.room, message).await),
         None => None,
@@ -83,7 +85,12 @@ async fn accept(
 }
 
 /// Who may send: members by row; in a channel, whoever is in it on this socket, and requests.
-async fn may_send(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, version: Option<u64>) -> Result<(), ChatError> {
+pub(super) async fn may_send(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    room: &RoomId,
+    version: Option<u64>,
+) -> Result<(), ChatError> {
     let standing = match shared.memberships.standing(room, &caller.user.id, version).await? {
         Some(standing) => standing,
         // The first message to a partner makes the room.

@@ -6,6 +6,7 @@
 
 mod bearer;
 mod errors;
+mod files;
 mod rooms;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// All routes below `/api`.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
+        .merge(files::routes())
         .merge(rooms::routes())
         .route("/api", any(|| async { unknown() }))
         .route("/api/{*path}", any(|| async { unknown() }))

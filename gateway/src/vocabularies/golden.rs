@@ -228,6 +228,7 @@ fn answers(vocabulary: Vocabulary) -> String {
         write(title, answer);
     }
     samples::answers(&mut write);
+    samples::files(&mut write);
     let limited = ChatError {
         retry_after: Some(Duration::from_millis(44_100)),
         limit: Some(Limit { limit: 10, window: Duration::from_secs(60) }),

@@ -201,6 +201,13 @@ impl<'a> Payload<'a> {
         Ok(if number >= f64::from(max) { max } else { number as u32 })
     }
 
+    /// A whole number from 1 to 2⁵³ − 1, above which a JavaScript number is not exact.
+    pub(super) fn count(&self, field: &'static str) -> Result<Option<u64>, ChatError> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        let number = serde_json::from_str::<u64>(raw).ok().filter(|number| (1..=Seq::MAX.0).contains(number));
+        number.map(Some).ok_or_else(|| ChatError::field(field, format!("`{field}` must be a whole number, 1 or more")))
+    }
+
     /// User ids, as many as may be named at once.
     pub(super) fn users(&self, field: &'static str, max: usize) -> Result<Option<Vec<UserId>>, ChatError> {
         let Some(raw) = self.raw(field) else { return Ok(None) };

@@ -31,6 +31,8 @@ pub struct Rules {
     pub max_query_chars: usize,
     /// The reason of a ban or a report, in characters.
     pub max_reason_chars: usize,
+    /// A file's name as a client declares it, in characters.
+    pub max_file_name_chars: usize,
     /// Messages on a page of history where the client names no limit.
     pub default_page: u32,
     /// Messages on a page of history; a client that asks for more gets this many.
@@ -55,6 +57,7 @@ impl Default for Rules {
             max_emoji_bytes: 64,
             max_query_chars: 256,
             max_reason_chars: 1_000,
+            max_file_name_chars: 255,
             default_page: 50,
             max_page: 100,
         }

@@ -1,12 +1,12 @@
 //! What there is to say beyond the essentials, one of each, for the golden transcripts.
 
 use parlor_core::event::{Delivery, Ephemeral, Kind, Member, MessageType, Role, Room, Status};
-use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
+use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 
 use super::golden::{AT, OTHER, ada, channel, delivery, group, message_id, stored, text, user};
-use super::{Answer, Ban, Changes, Counted, Found, MemberReceipt, News, Receipts};
+use super::{Answer, Ban, Changes, Counted, Found, MemberReceipt, News, Receipts, Upload};
 
 fn ben() -> parlor_core::event::Actor {
     user("user2", "Ben")
@@ -90,6 +90,12 @@ pub(super) fn inbox(tell: &mut impl FnMut(&str, &News<'_>)) {
     let (inbox, room) = (RoomId::inbox(&ben().id), group().id);
     let unread = Ephemeral::Unread { room, count: 2, read: Seq(5) };
     tell("inbox: a room's unread messages", &News::Ephemeral { room: &inbox, news: &unread });
+    let upload = FileId(message_id().0);
+    let progress = Ephemeral::UploadProgress { upload, loaded: 65_536, total: 10_485_760 };
+    tell("inbox: an upload goes on", &News::Ephemeral { room: &inbox, news: &progress });
+    let failed =
+        Ephemeral::UploadFailed { upload, code: "unsupported_type".into(), message: "the file is no image/png".into() };
+    tell("inbox: an upload came to nothing", &News::Ephemeral { room: &inbox, news: &failed });
 }
 
 pub(super) fn answers(write: &mut impl FnMut(&str, &Answer<'_>)) {
@@ -164,4 +170,23 @@ pub(super) fn answers(write: &mut impl FnMut(&str, &Answer<'_>)) {
         "a direct room",
         &Answer::Room { room: &direct, members: &members, last_message: Some(&voice), unread: Some(0) },
     );
+}
+
+/// Files: of no vocabulary but the complete one.
+pub(super) fn files(write: &mut impl FnMut(&str, &Answer<'_>)) {
+    let file = parlor_core::file::File {
+        id: FileId(message_id().0),
+        room: group().id,
+        owner: ada().id,
+        name: "Grüße.png".into(),
+        size: 10_485_760,
+        mime: "image/png".into(),
+        created_at: AT,
+    };
+    let url = "/api/files/0190a6f0-0000-7000-8000-000000000001?token=1.a.b";
+    let headers = [("Content-Type".to_owned(), "image/png".to_owned())];
+    let upload = Upload { id: file.id, method: "PUT", url, headers: &headers, expires: AT };
+    write("an upload begins", &Answer::UploadStarted(&upload));
+    write("an upload is complete", &Answer::UploadComplete { file: &file, url });
+    write("a file's address", &Answer::FileUrl { file: file.id, url, expires: AT });
 }

@@ -26,6 +26,7 @@ parlor_environment() {
     PARLOR_POSTGRES__URL=$(postgres_url)
     PARLOR_REDIS__URL=$(redis_url)
     export PARLOR_KAFKA__BROKERS PARLOR_POSTGRES__URL PARLOR_REDIS__URL
+    export PARLOR_FILES__FOLDER=$DIR/files
     export PARLOR_KAFKA__REPLICATION=$((BROKERS < 3 ? BROKERS : 3))
     # nginx is here too: what it says of a client's address is believed.
     export PARLOR_HTTP__TRUSTED_PROXIES=127.0.0.1

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use parlor_core::consume;
 use parlor_core::ports::Unavailable;
+use parlor_core::ports::blobs::Blobs;
 use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::store::Store;
@@ -33,6 +34,14 @@ pub(super) fn check_store(store: &Arc<dyn Store>) -> impl Fn() -> Check + Send +
     move || {
         let store = store.clone();
         Box::pin(async move { store.check().await })
+    }
+}
+
+pub(super) fn check_blobs(blobs: &Arc<dyn Blobs>) -> impl Fn() -> Check + Send + Sync + 'static {
+    let blobs = blobs.clone();
+    move || {
+        let blobs = blobs.clone();
+        Box::pin(async move { blobs.check().await })
     }
 }
 

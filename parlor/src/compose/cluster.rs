@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use parlor_core::consume;
+use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::store::Store;
 use parlor_fanout::redis::Redis;
 use parlor_log::kafka::{KafkaLog, TopicError};
 use parlor_store::postgres::Postgres;
 
-use super::checks::{check_consumer, check_fanout, check_log, check_store};
+use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_store};
 use super::process::{self, FLUSH, Process};
-use super::{front, slices};
+use super::{blobs, front, slices};
 use crate::config::Config;
 use crate::ops::{self, Dependency};
 
@@ -22,15 +23,16 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
     let log = process.prepare(kafka(&config, &name)).await?;
     let redis = process.prepare(redis(&config)).await?;
     let store = process.prepare(postgres(&config)).await?;
-    let safety = store.clone();
-    let store: Arc<dyn Store> = store;
-    let dependencies = vec![
+    let blobs = blobs::configured(&config)?;
+    let mut dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
         // Cut off from Redis, a gateway has no live events to give: newcomers are better off elsewhere.
         Dependency::needed("redis", check_fanout(&redis)),
         // Without it history is late, and nothing else.
-        Dependency::helpful("postgres", check_store(&store)),
+        Dependency::helpful("postgres", check_store(&(store.clone() as Arc<dyn Store>))),
     ];
+    // Without it everything but files goes on.
+    dependencies.extend(blobs.iter().map(|blobs| Dependency::helpful("files", check_blobs(blobs))));
     let serving = process.serve(&name, dependencies);
     let ports = parlor_gateway::Ports {
         log,
@@ -38,8 +40,9 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         presence: redis.clone(),
         limits: redis.clone(),
         sessions: redis,
+        files: blobs.map(|blobs| Storage { files: store.clone(), blobs }),
+        safety: store.clone(),
         store,
-        safety,
     };
     let (gateway, routes) = front::make(&config, &name, ports, &serving, "redis");
     let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
@@ -80,17 +83,20 @@ pub(super) async fn persister(config: Config) -> Result<()> {
     let name = slices::name(&config.persister.name);
     let mut process = Process::begin(parlor_persister::ROLE)?;
     let log = process.prepare(kafka(&config, &name)).await?;
-    let store: Arc<dyn Store> = process.prepare(postgres(&config)).await?;
+    let store = process.prepare(postgres(&config)).await?;
+    let blobs = blobs::configured(&config)?;
     let consuming = consume::Health::new();
-    let dependencies = vec![
+    let mut dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
-        Dependency::needed("postgres", check_store(&store)),
+        Dependency::needed("postgres", check_store(&(store.clone() as Arc<dyn Store>))),
         Dependency::needed("consumer", check_consumer(&consuming)),
     ];
+    dependencies.extend(blobs.iter().map(|blobs| Dependency::helpful("files", check_blobs(blobs))));
     let serving = process.serve(&name, dependencies);
     let listener = process::listen("persister.listen", &config.persister.listen).await?;
     tracing::info!(name, address = config.persister.listen, "the persister works");
-    let ports = parlor_persister::Ports { log: log.clone(), store };
+    let files = blobs.map(|blobs| Storage { files: store.clone(), blobs });
+    let ports = parlor_persister::Ports { log: log.clone(), store, files };
     let work = parlor_persister::run(slices::persister(&config, &name), ports, consuming, serving.shutdown.clone());
     let done = tokio::select! {
         done = work => done.context("the persister ended"),

@@ -1,5 +1,6 @@
 //! The composition root: the one place that knows which implementation stands behind which port.
 
+mod blobs;
 mod checks;
 mod cluster;
 mod front;

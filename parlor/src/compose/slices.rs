@@ -47,8 +47,14 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
             room_change: config.limits.room_change.0,
             history: config.limits.history.0,
             event: config.limits.event.0,
+            file: config.limits.file.0,
         },
         rules: Rules { max_content_chars: config.content.max_chars, ..Rules::default() },
+        files: parlor_gateway::files::Rules {
+            max_size: config.files.max_size,
+            types: config.files.types.clone(),
+            public_url: config.files.public_url.clone(),
+        },
         vocabulary: Vocabulary::parse(&config.gateway.vocabulary).unwrap_or(Vocabulary::Dotted),
         allowed_origins: (!origins.iter().any(|origin| origin == "*")).then(|| origins.clone()),
         trusted_proxies: config.http.trusted_proxies.iter().filter_map(|proxy| proxy.parse::<IpAddr>().ok()).collect(),
@@ -113,7 +119,20 @@ pub(super) fn persister(config: &Config, name: &str) -> parlor_persister::Config
         instance: name.to_owned(),
         batch_records: config.persister.batch,
         linger_ms: u64::from(millis(config.persister.linger)),
+        orphan_age_s: config.files.orphan_age.0.as_secs(),
         ..parlor_persister::Config::default()
+    }
+}
+
+pub(super) fn bucket(config: &Config) -> parlor_blobs::Config {
+    let files = &config.files;
+    let set = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    parlor_blobs::Config {
+        bucket: files.bucket.clone(),
+        region: files.region.clone(),
+        endpoint: set(&files.endpoint),
+        public_endpoint: set(&files.public_endpoint),
+        credentials: set(&files.access_key).map(|id| (id, files.secret_key.reveal().to_owned())),
     }
 }
 

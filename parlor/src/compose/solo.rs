@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use parlor_core::consume;
 use parlor_core::ids::Partition;
+use parlor_core::ports::blobs::Blobs;
 use parlor_core::ports::fanout::Fanout;
+use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::{Log, Position};
 use parlor_core::ports::store::Store;
 use parlor_fanout::memory::{Memory, MemoryConfig};
@@ -17,9 +19,9 @@ use parlor_store::sqlite::Sqlite;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::checks::{check_consumer, check_fanout, check_log, check_store};
+use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_store};
 use super::process::{self, FLUSH, Process};
-use super::{front, slices};
+use super::{blobs, front, slices};
 use crate::config::Config;
 use crate::ops::Dependency;
 
@@ -37,14 +39,15 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let _alone = lock(&folder)?;
     let log = process.prepare(open_log(&folder)).await?;
     let store = process.prepare(open_store(&folder)).await?;
-    let safety = store.clone();
-    let store: Arc<dyn Store> = store;
+    let blobs = open_blobs(&config, &folder)?;
+    let files = Storage { files: store.clone(), blobs: blobs.clone() };
     let memory = Memory::new(MemoryConfig::default());
     let (delivering, persisting) = (consume::Health::new(), consume::Health::new());
     let dependencies = vec![
         Dependency::needed("log", check_log(&log)),
         Dependency::needed("memory", check_fanout(&memory)),
-        Dependency::needed("store", check_store(&store)),
+        Dependency::needed("store", check_store(&(store.clone() as Arc<dyn Store>))),
+        Dependency::helpful("files", check_blobs(&blobs)),
         Dependency::needed("delivery-worker", check_consumer(&delivering)),
         Dependency::needed("persister", check_consumer(&persisting)),
     ];
@@ -57,7 +60,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
         limits: memory.clone(),
         sessions: memory.clone(),
         store: store.clone(),
-        safety,
+        safety: store.clone(),
+        files: Some(files.clone()),
     };
     let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory");
 
@@ -85,7 +89,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         })
     };
     let persisted = {
-        let ports = parlor_persister::Ports { log: log.clone(), store };
+        let ports = parlor_persister::Ports { log: log.clone(), store, files: Some(files) };
         let slice = slices::persister(&config, NAME);
         tokio::spawn(async move {
             let _then = shutdown.drop_guard();
@@ -140,6 +144,14 @@ async fn open_log(folder: &Path) -> Result<Arc<dyn Log>> {
     let file = folder.join("log.sqlite");
     let log = SqliteLog::open(&file, PARTITIONS).await;
     Ok(log.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
+}
+
+/// Where it was configured, else beside the rest.
+fn open_blobs(config: &Config, folder: &Path) -> Result<Arc<dyn Blobs>> {
+    match config.files.folder.as_str() {
+        "" => blobs::folder(&folder.join("files")),
+        other => blobs::folder(Path::new(other)),
+    }
 }
 
 async fn open_store(folder: &Path) -> Result<Arc<Sqlite>> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::layers::{Leaf, Raw};
 
 /// Variables of the documents, each with the setting that it gives.
-pub(crate) const ALIASES: [(&str, &str); 10] = [
+pub(crate) const ALIASES: [(&str, &str); 12] = [
     ("DATABASE_URL", "postgres.url"),
     ("REDIS_HOST", "redis.url"),
     ("REDIS_PORT", "redis.url"),
@@ -17,12 +17,12 @@ pub(crate) const ALIASES: [(&str, &str); 10] = [
     ("SOCKET_PORT", "gateway.listen"),
     ("ALLOWED_ORIGINS", "http.allowed_origins"),
     ("CHAT_MESSAGE_MAX_LENGTH", "content.max_chars"),
+    ("MAX_FILE_SIZE", "files.max_size"),
+    ("UPLOAD_BUCKET", "files.bucket"),
 ];
 
-/// Variables of the documents for what Parlor does not do yet (files, the `cafe` vocabulary): let in, without effect.
-pub(crate) const LATER: [&str; 8] = [
-    "MAX_FILE_SIZE",
-    "UPLOAD_BUCKET",
+/// Variables of the documents for what Parlor does not do yet (the `cafe` vocabulary): let in, without effect.
+pub(crate) const LATER: [&str; 6] = [
     "CHAT_HISTORY_LIMIT",
     "CHAT_CACHE_SIZE",
     "CHAT_TYPING_TIMEOUT",

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use parlor_gateway::files::is_media_type;
 use parlor_gateway::vocabularies::Vocabulary;
 
 use super::{Config, DEVELOPMENT_SECRET, Mode};
@@ -41,6 +42,9 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     }
     if matches!(role, Role::Gateway | Role::Solo) {
         gateway(config, &mut wrong);
+    }
+    if matches!(role, Role::Gateway | Role::Persister | Role::Solo) {
+        files(config, &mut wrong);
     }
     match role {
         Role::DeliveryWorker => address("delivery_worker.listen", &config.delivery_worker.listen, &mut wrong),
@@ -108,6 +112,37 @@ fn gateway(config: &Config, wrong: &mut Vec<String>) {
         if zero {
             wrong.push(format!("{name} is too small"));
         }
+    }
+}
+
+/// A bucket's object is sent in one request (S3, PutObject).
+const LARGEST_FILE: u64 = 5 << 30;
+
+fn files(config: &Config, wrong: &mut Vec<String>) {
+    let files = &config.files;
+    if !files.folder.is_empty() && !files.bucket.is_empty() {
+        wrong.push("files.folder and files.bucket are both set: files are in one or the other".into());
+    }
+    if !(1..=LARGEST_FILE).contains(&files.max_size) {
+        wrong.push(format!("files.max_size is from 1 to {LARGEST_FILE} bytes"));
+    }
+    for name in files.types.iter().filter(|name| !is_media_type(name)) {
+        wrong.push(format!("files.types: '{name}' is no media type in lower case, such as image/png"));
+    }
+    for (name, url) in [
+        ("files.endpoint", &files.endpoint),
+        ("files.public_endpoint", &files.public_endpoint),
+        ("files.public_url", &files.public_url),
+    ] {
+        if !url.is_empty() && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+            wrong.push(format!("{name}: '{url}' does not begin with https:// or http://"));
+        }
+    }
+    if files.access_key.is_empty() != files.secret_key.is_empty() {
+        wrong.push("files.access_key and files.secret_key go together".into());
+    }
+    if files.orphan_age.0 < Duration::from_secs(1) {
+        wrong.push("files.orphan_age is at least 1s".into());
     }
 }
 

@@ -67,6 +67,7 @@ sections! {
     auth: Auth,
     rooms: Rooms,
     content: Content,
+    files: Files,
     limits: Limits,
     http: Http,
     kafka: Kafka,
@@ -143,13 +144,47 @@ section! {
 }
 
 section! {
+    /// Files that messages refer to: in a bucket of S3, or in a folder. With neither, only `parlor solo` takes files,
+    /// into its own folder.
+    Files {
+        /// Bytes of one file, at most.
+        max_size: u64 = 10_485_760,
+        /// Media types that are taken, as `image/png`. What can run script in a browser (`text/html`, `image/svg+xml`)
+        /// is taken only if it is named here, and never shown in place.
+        types: Vec<String> = parlor_gateway::files::TYPES.iter().map(|&name| name.to_owned()).collect(),
+        /// A folder for the bytes, the same for all gateways and persisters (several machines share one, or take a
+        /// bucket). `parlor solo` has one beside its data.
+        folder: String = String::new(),
+        /// A bucket for the bytes. Clients send and fetch them there by themselves, at signed addresses. It must exist,
+        /// allow PUT from your pages' origins (CORS), and grant s3:GetObject, PutObject, DeleteObject and ListBucket.
+        /// `parlor solo` takes none.
+        bucket: String = String::new(),
+        /// The bucket's region.
+        region: String = "us-east-1".into(),
+        /// A server of your own that speaks S3, such as `http://minio:9000`; empty: Amazon's.
+        endpoint: String = String::new(),
+        /// The same server as clients reach it, where that is by another address.
+        public_endpoint: String = String::new(),
+        /// The key's id; empty: credentials are the environment's (`AWS_ACCESS_KEY_ID` …) or the machine's role.
+        access_key: String = String::new(),
+        /// The key's secret.
+        secret_key: Secret = Secret::default(),
+        /// What stands before the path in the addresses of files, such as `https://chat.example.com` or a CDN's that
+        /// passes paths and queries on; empty: addresses are paths of the server that gave them.
+        public_url: String = String::new(),
+        /// A file to which no message refers is removed when it is so old.
+        orphan_age: Span = Span::days(1),
+    }
+}
+
+section! {
     /// How often one user may do something, counted over all gateways: so many in a sliding window, or "off".
     Limits {
         /// The values that hold where none is set here: "shipped", or "documents" (messages 10/60s).
         preset: Preset = Preset::Shipped,
         /// Messages sent.
         message: RateLimit = RateLimit::per(60, 60),
-        /// Files uploaded (there are none yet).
+        /// Files declared.
         file: RateLimit = RateLimit::per(5, 300),
         /// Rooms made, by joining them too. In development 60/60s.
         room_create: RateLimit = RateLimit::per(3, 3600),

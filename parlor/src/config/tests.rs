@@ -72,6 +72,7 @@ fn the_documents_names_are_understood() {
     assert_eq!(config.gateway.listen, "0.0.0.0:3001");
     assert_eq!(config.http.allowed_origins, ["http://localhost:3000", "http://localhost:3001"]);
     assert_eq!(config.content.max_chars, 500);
+    assert_eq!((config.files.max_size, config.files.bucket.as_str()), (10_485_760, "leetsocial-uploads"));
 }
 
 #[test]

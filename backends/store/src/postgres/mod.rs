@@ -3,6 +3,7 @@
 mod apply;
 mod change;
 mod config;
+mod files;
 mod messages;
 mod outbox;
 mod pool;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod change;
+mod files;
 mod messages;
 mod outbox;
 mod pools;

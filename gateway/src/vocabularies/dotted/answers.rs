@@ -6,6 +6,7 @@ use parlor_core::event::RoomKind;
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use serde::Serialize;
 
+use super::files;
 use super::forms::{PageForm, RoomForm};
 use crate::vocabularies::outgoing::{Answer, Iso, Nothing, Outgoing, json};
 
@@ -189,12 +190,11 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
         | Answer::Members { .. }
         | Answer::Bans { .. }
         | Answer::Blocks(_) => lists::asked(answer).map_or_else(|| json(&Nothing {}), |event| event.body),
+        Answer::UploadStarted(_) | Answer::UploadComplete { .. } | Answer::FileUrl { .. } => {
+            files::answer(answer).map_or_else(|| json(&Nothing {}), |event| event.body)
+        }
         // The commands behind these have no event here yet.
-        Answer::UploadStarted(_)
-        | Answer::UploadComplete { .. }
-        | Answer::FileUrl { .. }
-        | Answer::PushKey(_)
-        | Answer::Keys(_) => json(&Nothing {}),
+        Answer::PushKey(_) | Answer::Keys(_) => json(&Nothing {}),
     }
 }
 
@@ -207,7 +207,7 @@ pub(in crate::vocabularies) fn unasked(answer: &Answer<'_>) -> Option<Outgoing> 
             Some(Outgoing::new("room.created", &RoomForm::from(room)))
         }
         // The room's own events tell the rest, but for what was asked.
-        _ => lists::asked(answer),
+        _ => lists::asked(answer).or_else(|| files::answer(answer)),
     }
 }
 

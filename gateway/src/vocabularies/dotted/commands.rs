@@ -6,6 +6,7 @@ mod rooms;
 
 use parlor_core::command::Command;
 
+use super::files;
 use crate::vocabularies::payload::Entry;
 
 // `connection.authenticate` and `connection.disconnect` are in `vocabularies/connection.rs`.
@@ -112,4 +113,9 @@ pub(in crate::vocabularies) const COMMANDS: &[Entry] = &[
     Entry { name: "user.unblock", fields: &["userId"], read: |payload, _| people::block(payload, false) },
     Entry { name: "user.blocks", fields: &[], read: |_, _| Ok(Command::Blocks) },
     Entry { name: "report", fields: &["messageId", "roomId", "userId", "reason"], read: people::report },
+    // Files.
+    files::START,
+    files::COMPLETE,
+    files::CANCEL,
+    files::URL,
 ];

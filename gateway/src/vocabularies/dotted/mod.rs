@@ -5,4 +5,5 @@ pub(super) mod answers;
 pub(super) mod commands;
 pub(super) mod errors;
 pub(super) mod events;
+mod files;
 mod forms;

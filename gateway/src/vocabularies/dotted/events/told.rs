@@ -6,6 +6,7 @@ use parlor_core::time::Timestamp;
 use serde::Serialize;
 use smallvec::{SmallVec, smallvec};
 
+use super::super::files;
 use super::logged::Moved;
 use crate::vocabularies::outgoing::{Iso, Outgoing, receipts};
 
@@ -105,7 +106,7 @@ pub(super) fn render(room: &RoomId, news: &Ephemeral) -> SmallVec<[Outgoing; 2]>
         Ephemeral::Topics { topics } => {
             smallvec![Outgoing::new("topics.update", &Topics { room_id: room, topics })]
         }
-        Ephemeral::UploadProgress { .. } | Ephemeral::UploadFailed { .. } => SmallVec::new(),
+        Ephemeral::UploadProgress { .. } | Ephemeral::UploadFailed { .. } => files::news(news).into_iter().collect(),
         // Gateways alone hear of it.
         Ephemeral::Superseded { .. } => SmallVec::new(),
     }

@@ -1,0 +1,134 @@
+//! The records of files.
+
+use async_trait::async_trait;
+use parlor_core::file::File;
+use parlor_core::ids::{BlobId, FileId, MessageId, RoomId, UserId};
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::files::{Files, Orphan, Stage};
+use parlor_core::time::Timestamp;
+use sqlx::{query, query_as, query_scalar};
+use uuid::Uuid;
+
+use super::pool::Pool;
+use super::{NAME, Postgres};
+use crate::at::At;
+use crate::calls::timed;
+use crate::rows::{FileRow, OrphanRow, file_columns, limit};
+
+#[async_trait]
+impl Files for Postgres {
+    async fn declare(&self, file: &File) -> Result<(), Unavailable> {
+        timed(NAME, "declare_file", declare(&self.pool, file)).await
+    }
+
+    async fn file(&self, id: FileId) -> Result<Option<(File, Stage)>, Unavailable> {
+        timed(NAME, "file", read(&self.pool, id)).await
+    }
+
+    async fn complete(&self, id: FileId, blob: BlobId) -> Result<Option<BlobId>, Unavailable> {
+        const COMPLETE: &str = "\
+            UPDATE files SET blob_id = COALESCE(blob_id, $2) WHERE id = $1 AND stage <> 'over' RETURNING blob_id";
+        let complete = async {
+            let mut connection = self.pool.get().await?;
+            let holds = query_scalar(COMPLETE).bind(id.0).bind(blob.0);
+            holds.fetch_optional(&mut *connection).await.map_err(Pool::error)
+        };
+        Ok(timed(NAME, "complete_file", complete).await?.map(BlobId))
+    }
+
+    async fn refer(&self, id: FileId, owner: &UserId, room: &RoomId, message: MessageId) -> Result<bool, Unavailable> {
+        timed(NAME, "refer_to_file", refer(&self.pool, id, owner, room, message)).await
+    }
+
+    async fn cancel(&self, id: FileId, owner: &UserId) -> Result<bool, Unavailable> {
+        const CANCEL: &str = "\
+            UPDATE files SET stage = 'over' \
+            WHERE id = $1 AND owner_id = $2 AND message_id IS NULL AND stage <> 'over'";
+        let cancel = async {
+            let mut connection = self.pool.get().await?;
+            query(CANCEL).bind(id.0).bind(owner.as_str()).execute(&mut *connection).await.map_err(Pool::error)
+        };
+        Ok(timed(NAME, "cancel_file", cancel).await?.rows_affected() > 0)
+    }
+
+    async fn orphans(&self, before: Timestamp, expired: Timestamp, rows: usize) -> Result<Vec<Orphan>, Unavailable> {
+        timed(NAME, "orphans", orphans(&self.pool, before, expired, rows)).await
+    }
+
+    async fn removed(&self, ids: &[FileId]) -> Result<(), Unavailable> {
+        const REMOVE: &str = "DELETE FROM files WHERE id = ANY($1) AND stage = 'over'";
+        let remove = async {
+            let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+            let mut connection = self.pool.get().await?;
+            query(REMOVE).bind(ids).execute(&mut *connection).await.map_err(Pool::error)
+        };
+        timed(NAME, "removed_files", remove).await.map(drop)
+    }
+}
+
+async fn declare(pool: &Pool, file: &File) -> Result<(), Unavailable> {
+    const DECLARE: &str = "\
+        INSERT INTO files (id, owner_id, room_id, name, size, mime, declared_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+        ON CONFLICT DO NOTHING";
+    let mut connection = pool.get().await?;
+    query(DECLARE)
+        .bind(file.id.0)
+        .bind(file.owner.as_str())
+        .bind(file.room.as_str())
+        .bind(&file.name)
+        .bind(i64::try_from(file.size).unwrap_or(i64::MAX))
+        .bind(&file.mime)
+        .bind(At(file.created_at))
+        .execute(&mut *connection)
+        .await
+        .map_err(Pool::error)?;
+    Ok(())
+}
+
+async fn read(pool: &Pool, id: FileId) -> Result<Option<(File, Stage)>, Unavailable> {
+    const READ: &str = concat!("SELECT ", file_columns!(), " FROM files WHERE id = $1 AND stage <> 'over'");
+    let mut connection = pool.get().await?;
+    let row: Option<FileRow> = query_as(READ).bind(id.0).fetch_optional(&mut *connection).await.map_err(Pool::error)?;
+    Ok(row.map(Into::into))
+}
+
+async fn refer(
+    pool: &Pool,
+    id: FileId,
+    owner: &UserId,
+    room: &RoomId,
+    message: MessageId,
+) -> Result<bool, Unavailable> {
+    const REFER: &str = "\
+        UPDATE files SET message_id = COALESCE(message_id, $4) \
+        WHERE id = $1 AND owner_id = $2 AND room_id = $3 AND blob_id IS NOT NULL AND stage <> 'over'";
+    let mut connection = pool.get().await?;
+    let changed = query(REFER)
+        .bind(id.0)
+        .bind(owner.as_str())
+        .bind(room.as_str())
+        .bind(message.0)
+        .execute(&mut *connection)
+        .await
+        .map_err(Pool::error)?;
+    Ok(changed.rows_affected() > 0)
+}
+
+/// A row that a message is being made to refer to is waited for, and looked at again.
+async fn orphans(pool: &Pool, before: Timestamp, expired: Timestamp, rows: usize) -> Result<Vec<Orphan>, Unavailable> {
+    const GIVE_UP: &str = "\
+        UPDATE files SET stage = 'over' \
+        WHERE id IN (\
+            SELECT id FROM files WHERE message_id IS NULL AND (declared_at < $1 OR stage = 'over' AND declared_at < $2) \
+            ORDER BY declared_at LIMIT $3) \
+        AND message_id IS NULL RETURNING id, blob_id";
+    let mut connection = pool.get().await?;
+    let orphans: Vec<OrphanRow> = query_as(GIVE_UP)
+        .bind(At(before))
+        .bind(At(expired))
+        .bind(limit(rows))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(Pool::error)?;
+    Ok(orphans.into_iter().map(Orphan::from).collect())
+}

@@ -1,0 +1,72 @@
+//! What is known of files: who declared them, for which room, and how far they have come. Their bytes are in
+//! [`super::blobs`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Unavailable;
+use super::blobs::Blobs;
+use crate::file::File;
+use crate::ids::{BlobId, FileId, MessageId, RoomId, UserId};
+use crate::time::Timestamp;
+
+/// The records of files. A file is declared, its bytes arrive, it is verified, and a message refers to it; one that
+/// does not come so far within a day is an orphan, and is removed.
+#[async_trait]
+pub trait Files: Send + Sync + 'static {
+    /// Writes a new file, [`Stage::Declared`]. An id that is taken is left as it is.
+    async fn declare(&self, file: &File) -> Result<(), Unavailable>;
+
+    /// A file that was declared and not removed or cancelled, and how far it has come.
+    async fn file(&self, id: FileId) -> Result<Option<(File, Stage)>, Unavailable>;
+
+    /// Notes that a file's bytes are verified, and which they are. Answers with those that hold: these, or the ones of an
+    /// earlier call. `None`: the file was cancelled or removed meanwhile, and stays so.
+    async fn complete(&self, id: FileId, blob: BlobId) -> Result<Option<BlobId>, Unavailable>;
+
+    /// Notes that a message refers to a file, in one statement with the question whether it may: the file is complete,
+    /// `owner`'s, and of that room. False: it may not, and nothing changed. Several messages may refer to one file.
+    async fn refer(&self, id: FileId, owner: &UserId, room: &RoomId, message: MessageId) -> Result<bool, Unavailable>;
+
+    /// Gives a file up that no message refers to: from now on there is no such file, and [`Self::orphans`] tells of it
+    /// until its bytes are gone. False: `owner` has no such file, or a message refers to it.
+    async fn cancel(&self, id: FileId, owner: &UserId) -> Result<bool, Unavailable>;
+
+    /// Gives up the files that were declared before `before` and to which no message refers, and tells of them and of
+    /// the cancelled ones that were declared before `expired` (nobody can bring bytes for those any more), at most
+    /// `limit`, until they are [`Self::removed`]: no message can refer to them any more, and there is no such file.
+    async fn orphans(&self, before: Timestamp, expired: Timestamp, limit: usize) -> Result<Vec<Orphan>, Unavailable>;
+
+    /// The bytes of given-up files are gone, and so are their records now. Others are left as they are.
+    async fn removed(&self, ids: &[FileId]) -> Result<(), Unavailable>;
+}
+
+/// Where files are: their records, and their bytes.
+#[derive(Clone)]
+pub struct Storage {
+    /// The records.
+    pub files: Arc<dyn Files>,
+    /// The bytes.
+    pub blobs: Arc<dyn Blobs>,
+}
+
+/// How far a file has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its bytes may be on their way.
+    Declared,
+    /// Its bytes are these, and are what was declared.
+    Complete(BlobId),
+    /// A message refers to it.
+    Referred(BlobId),
+}
+
+/// A file that was given up and whose bytes are still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Orphan {
+    /// Which.
+    pub id: FileId,
+    /// Its verified bytes, if it had come so far.
+    pub blob: Option<BlobId>,
+}
