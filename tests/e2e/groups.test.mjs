@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, connect, done, history, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
+import { solo } from "../lib/process.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
 const person = async (t, name) => {
@@ -192,4 +193,20 @@ test("a channel has a maker, moderators by their word, settings, and shows who i
   await done(ann.socket, "room.delete", { roomId });
   await until("it is gone", async () => (await ask(cem.socket, "message.send", { roomId, content: "x" })).error === "not_found");
   await refused(cem, "room.join", { roomId }, "not_found");
+});
+
+test("a room holds as many members, and a gateway as many of its connections, as the settings say", async (t) => {
+  const url = await solo(t, "limits.message=off", "rooms.member_limit=2", "rooms.connections_per_room=1");
+  const users = ["Ann", "Ben", "Cem"].map(newUser);
+  const [ann, ben, cem] = await Promise.all(users.map((user) => connect(t, user, { url })));
+  const ids = users.map(({ id }) => id);
+  assert.equal((await ask(ann, "room.create", { name: "Three", memberIds: ids })).error, "ROOM_FULL");
+  const { room } = await done(ann, "room.create", { name: "Two", memberIds: [ids[1]] });
+  assert.equal((await ask(ann, "room.members.add", { roomId: room.roomId, memberIds: [ids[2]] })).error, "ROOM_FULL");
+  assert.equal((await ask(cem, "room.join", { roomId: room.roomId })).error, "ROOM_FULL");
+  const roomId = `channel-${randomUUID().slice(0, 8)}`;
+  await done(ben, "room.join", { roomId });
+  assert.equal((await ask(cem, "room.join", { roomId })).error, "ROOM_FULL");
+  await done(ben, "room.leave", { roomId });
+  await done(cem, "room.join", { roomId });
 });

@@ -37,6 +37,7 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
             create_on_join: config.rooms.create_on_join,
             member_limit: config.rooms.member_limit,
             big: config.rooms.big_room,
+            connections_per_room: config.rooms.connections_per_room,
             ..parlor_gateway::Rooms::default()
         },
         limits: parlor_gateway::LimitSet {

@@ -129,6 +129,8 @@ section! {
         create_on_join: bool = false,
         /// Members that one room may have.
         member_limit: u32 = 100_000,
+        /// Connections that one gateway serves in one room; who comes after them is told ROOM_FULL.
+        connections_per_room: usize = 10_000,
         /// From this many members on a room shows presence as counts.
         big_room: u32 = 500,
     }
