@@ -1,7 +1,7 @@
 // Groups change: members come and go, roles, settings, deletion; and everybody concerned knows it, on every gateway.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, connect, done, history, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
+import { ask, client, connect, done, history, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
 import { solo } from "../lib/process.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
@@ -209,4 +209,23 @@ test("a room holds as many members, and a gateway as many of its connections, as
   assert.equal((await ask(cem, "room.join", { roomId })).error, "ROOM_FULL");
   await done(ben, "room.leave", { roomId });
   await done(cem, "room.join", { roomId });
+});
+
+test("where guests may not make rooms, they are in public ones alone", async (t) => {
+  const url = await solo(t, "limits.message=off", "rooms.guests_create=false", "auth.guests=true");
+  const user = newUser("Ann");
+  const ann = await connect(t, user, { url });
+  const guest = client(t, url, { name: "Guest" });
+  const ready = heard(guest, "connection.authenticated");
+  guest.connect();
+  const { userId } = await ready;
+  for (const room of [{ name: "Mine", memberIds: [] }, { type: "direct", memberIds: [user.id] }, { type: "channel", name: "mine" }]) {
+    assert.equal((await ask(guest, "room.create", room)).error, "forbidden", JSON.stringify(room));
+  }
+  const direct = `direct_${[userId, user.id].map((id) => id.replaceAll("_", "%5F")).toSorted().join("_")}`;
+  assert.equal((await ask(guest, "message.send", { roomId: direct, content: "x" })).error, "forbidden");
+  const roomId = `channel-${randomUUID().slice(0, 8)}`;
+  await done(ann, "room.join", { roomId });
+  await done(guest, "room.join", { roomId });
+  await send(guest, roomId, "hello");
 });

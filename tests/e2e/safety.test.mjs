@@ -94,6 +94,23 @@ test("who is banned from a channel is out of it at once, on every gateway, and c
   await until("Ben comes in again", async () => !(await error(ben, "room.join", { roomId })));
 });
 
+test("who is banned from a channel while away comes back out of it, and is told", async (t) => {
+  const [ann, ben] = await people(t, "Ann", "Ben");
+  const roomId = `channel-${randomUUID().slice(0, 8)}`;
+  await done(ann.socket, "room.create", { type: "channel", name: roomId });
+  for (const { socket } of [ann, ben]) await done(socket, "room.join", { roomId });
+  // A session that may go on: its place is known to the client.
+  await until("Ben's place is known", async () => (await send(ben.socket, roomId, "hi")).status === "sent");
+  const told = heard(ben.socket, "room.banned", ({ userId }) => userId === ben.user.id, 20_000).then(() => true, () => false);
+  ben.socket.io.engine.close();
+  await done(ann.socket, "room.ban", { roomId, userId: ben.user.id });
+  await until("Ben is back", () => ben.socket.connected);
+  const recovered = ben.socket.recovered;
+  await until("and out of it", async () => (await error(ben, "typing.start", { roomId })) === "not_found");
+  assert.equal(await error(ben, "message.send", { roomId, content: "x" }), "banned");
+  if (recovered) assert.equal(await told, true);
+});
+
 test("a muted room is so on every device of its member, and only theirs", async (t) => {
   const [ann, ben] = await people(t, "Ann", "Ben");
   const roomId = await newGroup(ann, [ben], "Loud");
