@@ -81,6 +81,8 @@ impl std::fmt::Debug for Auth {
 pub struct Rooms {
     /// Joining a room that does not exist makes a channel of that name.
     pub create_on_join: bool,
+    /// Guests may make rooms and begin direct ones; without it they are in public ones alone.
+    pub guests_create: bool,
     /// Members of one room.
     pub member_limit: u32,
     /// Above this many members presence is not told one by one.
@@ -184,6 +186,13 @@ impl Config {
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { create_on_join: true, member_limit: 100_000, big: 500, connections_per_room: 10_000, per_socket: 1_000 }
+        Self {
+            create_on_join: true,
+            guests_create: true,
+            member_limit: 100_000,
+            big: 500,
+            connections_per_room: 10_000,
+            per_socket: 1_000,
+        }
     }
 }

@@ -274,3 +274,93 @@ async fn make_files() -> parlor_core::ports::files_contract::Subject {
     let files = database.store().await;
     parlor_core::ports::files_contract::Subject { files, close: Box::pin(database.drop()) }
 }
+
+#[tokio::test]
+async fn rooms_and_memberships_have_the_documented_columns_and_indexes() {
+    let database = Database::make().await;
+    let mut session = database.session().await;
+    let columns: Vec<String> = query_scalar(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'",
+    )
+    .fetch_all(&mut session)
+    .await
+    .expect("columns");
+    let documented = "rooms.id rooms.kind rooms.name rooms.description rooms.avatar_url rooms.is_private \
+        rooms.is_active rooms.metadata rooms.created_by rooms.created_at rooms.updated_at rooms.deleted_at \
+        members.room_id members.user_id members.role members.joined_at members.left_at members.read_seq \
+        members.last_read_at members.notifications_enabled";
+    for column in documented.split_whitespace() {
+        assert!(columns.iter().any(|known| known == column), "{column}");
+    }
+    let indexes: Vec<String> = query_scalar("SELECT indexdef FROM pg_indexes WHERE tablename IN ('rooms', 'members')")
+        .fetch_all(&mut session)
+        .await
+        .expect("indexes");
+    for key in [
+        "rooms USING btree (kind)",
+        "rooms USING btree (created_by)",
+        "rooms USING btree (created_at)",
+        "UNIQUE INDEX rooms_pkey ON public.rooms USING btree (id)",
+        "rooms USING btree (user_a, user_b)",
+        "members USING btree (user_id)",
+        "members USING btree (room_id, role)",
+        "UNIQUE INDEX members_pkey ON public.members USING btree (room_id, user_id)",
+    ] {
+        assert!(indexes.iter().any(|index| index.contains(key)), "{key}: {indexes:?}");
+    }
+    session.close().await.expect("closed");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_room_or_user_goes_with_their_row_and_an_inactive_room_is_not_there() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let (ann, ben) = (nameless(&UserId::trusted("a")), UserId::trusted("b"));
+    for user in [&ann, &nameless(&ben)] {
+        store.see_user(user).await.expect("seen");
+    }
+    let room = Room {
+        id: RoomId::trusted("group_1"),
+        kind: RoomKind::Group,
+        name: Some("Crew".into()),
+        description: None,
+        avatar: None,
+        private: false,
+        created_by: ann.id.clone(),
+        created_at: Timestamp(0),
+        version: 0,
+        member_count: 0,
+    };
+    let make = Change::Create { room: room.clone(), creator: ann.clone(), members: vec![ben.clone()], limit: 10 };
+    let made = store.change(&room.id, &make).await.expect("made");
+    let message = made.events.iter().find(|event| matches!(event.kind, Kind::MessageSent(_))).expect("a message");
+    let record = Record {
+        partition: Partition(0),
+        seq: Seq::new(Generation(1), Offset(0)),
+        time: Timestamp::now(),
+        encoded: parlor_proto::encode(message),
+        event: Ok(message.clone().into()),
+        trace: None,
+    };
+    store.apply(Partition(0), Position::START, &[record]).await.expect("applied");
+    let mut session = database.session().await;
+    let run = async |session: &mut PgConnection, sql: &'static str| {
+        query(sql).execute(session).await.expect("done");
+    };
+    run(&mut session, "UPDATE rooms SET is_active = false").await;
+    assert_eq!(store.membership(&room.id, &ann.id).await.expect("an answer"), None);
+    assert!(store.change(&room.id, &Change::Join { user: ann.clone(), limit: 10 }).await.is_err());
+    run(&mut session, "UPDATE rooms SET is_active = true").await;
+    assert!(store.membership(&room.id, &ann.id).await.expect("an answer").is_some());
+    run(&mut session, "DELETE FROM users WHERE id = 'b'").await;
+    assert_eq!(store.members(&room.id, None, 10).await.expect("members").len(), 1);
+    run(&mut session, "DELETE FROM rooms").await;
+    for table in ["members", "messages", "room_counters"] {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let left: i64 = query_scalar(sql).fetch_one(&mut session).await.expect("a count");
+        assert_eq!(left, 0, "{table}");
+    }
+    session.close().await.expect("closed");
+    database.drop().await;
+}

@@ -200,6 +200,16 @@ fn code(answer: Result<Decision, ChatError>) -> Code {
 }
 
 #[test]
+fn a_room_is_not_made_or_grown_beyond_its_limit() {
+    let over = Change::Create { room: group(false), creator: user("a"), members: users(&["b", "c"]), limit: 2 };
+    assert_eq!(code(decide(&known(&PEOPLE), &over)), Code::RoomFull);
+    let mut world = World::made(RoomKind::Group, &["b"]);
+    let add = |limit| Change::Add { by: by("a"), users: users(&["b", "c", "d"]), limit };
+    assert_eq!(code(world.act(&add(3))), Code::RoomFull);
+    assert_eq!(world.act(&add(4)).expect("added").room.member_count, 4);
+}
+
+#[test]
 fn what_happens_to_a_group_is_said_there() {
     let mut world = World::made(RoomKind::Group, &["b"]);
     let added = world.act(&Change::Add { by: by("a"), users: users(&["c", "d", "b"]), limit: 10 }).expect("added");

@@ -24,8 +24,17 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, new: NewRoom, rep
     }
 }
 
+/// Who may make rooms: users, and guests where the settings say so.
+pub(super) fn may_create(shared: &Shared, caller: &Caller) -> Result<(), ChatError> {
+    if caller.client().is_some_and(|client| client.is_guest()) && !shared.config.rooms.guests_create {
+        return Err(ChatError::new(Code::Forbidden, "guests may not make rooms"));
+    }
+    Ok(())
+}
+
 async fn create(shared: &Arc<Shared>, caller: &Caller, new: NewRoom) -> Result<(Room, Vec<Member>), ChatError> {
     let user = &caller.user;
+    may_create(shared, caller)?;
     shared.limiter.pass(&user.id, "room_create", shared.config.limits.room_create).await?;
     let id = match new.kind {
         RoomKind::Group => RoomId::new_group(),

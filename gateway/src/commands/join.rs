@@ -9,7 +9,7 @@ use parlor_core::membership::Change;
 use parlor_core::ports::store::Membership;
 use parlor_core::time::Timestamp;
 
-use super::{Reply, append};
+use super::{Reply, append, create_room};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub::{self, From};
@@ -47,7 +47,12 @@ async fn join(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Arc<
         Some(standing) => standing,
         None => match direct(shared, caller, id).await? {
             Some(standing) => standing,
-            None if shared.config.rooms.create_on_join && !reserved(id) => channel(shared, user, id).await?,
+            None if shared.config.rooms.create_on_join
+                && !reserved(id)
+                && create_room::may_create(shared, caller).is_ok() =>
+            {
+                channel(shared, user, id).await?
+            }
             None => return Err(ChatError::not_found("room")),
         },
     };
@@ -109,6 +114,7 @@ pub(super) async fn direct(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -
     let Some(partner) = known.into_iter().find(|partner| RoomId::direct(&user.id, &partner.id) == *id) else {
         return Ok(None);
     };
+    create_room::may_create(shared, caller)?;
     let room = new_room(id.clone(), RoomKind::Direct, user, None);
     let change = Change::Create { room, creator: user.clone(), members: vec![partner.id], limit: 2 };
     let decision = append::decide(shared, id, &change).await?;

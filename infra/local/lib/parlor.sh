@@ -32,7 +32,7 @@ parlor_environment() {
     export PARLOR_HTTP__TRUSTED_PROXIES=127.0.0.1
     if [[ $PROFILE == load ]]; then
         export PARLOR_LIMITS__MESSAGE=off PARLOR_LIMITS__FILE=off PARLOR_LIMITS__ROOM_CREATE=off PARLOR_LIMITS__TYPING=off
-        export PARLOR_LIMITS__JOIN=off PARLOR_LIMITS__HISTORY=off PARLOR_LIMITS__EVENT=off
+        export PARLOR_LIMITS__JOIN=off PARLOR_LIMITS__ROOM_CHANGE=off PARLOR_LIMITS__HISTORY=off PARLOR_LIMITS__EVENT=off
     fi
     set -a
     # shellcheck source=/dev/null

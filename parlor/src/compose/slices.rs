@@ -35,8 +35,10 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
         auth: auth(config),
         rooms: parlor_gateway::Rooms {
             create_on_join: config.rooms.create_on_join,
+            guests_create: config.rooms.guests_create,
             member_limit: config.rooms.member_limit,
             big: config.rooms.big_room,
+            connections_per_room: config.rooms.connections_per_room,
             ..parlor_gateway::Rooms::default()
         },
         limits: parlor_gateway::LimitSet {

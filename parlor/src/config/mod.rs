@@ -35,6 +35,7 @@ impl Config {
             config.persister.listen = "127.0.0.1:9111".into();
             config.auth.guests = true;
             config.rooms.create_on_join = true;
+            config.rooms.guests_create = true;
             config.http.allowed_origins = vec!["*".into()];
             config.http.page = true;
         }

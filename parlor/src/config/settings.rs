@@ -128,8 +128,12 @@ section! {
     Rooms {
         /// Whether joining a channel that does not exist makes it. In development true.
         create_on_join: bool = false,
+        /// Whether guests may make rooms, and begin direct ones. In development true.
+        guests_create: bool = false,
         /// Members that one room may have.
         member_limit: u32 = 100_000,
+        /// Connections that one gateway serves in one room; who comes after them is told ROOM_FULL.
+        connections_per_room: usize = 10_000,
         /// From this many members on a room shows presence as counts.
         big_room: u32 = 500,
     }

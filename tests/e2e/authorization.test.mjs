@@ -1,0 +1,259 @@
+// Who may do what: every command, for everybody, with the answer written out.
+//
+// A row is a command; its columns are those of PEOPLE. `ok`: it is done. Otherwise the error's code. Rows that say
+// `waits` belong to commands that a build may not have yet: `unknown_event` is let pass there, and told.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, client, connect, done, newUser, randomUUID, send } from "../lib/clients.mjs";
+import { heard, until } from "../lib/wait.mjs";
+
+const PEOPLE = ["admin", "moderator", "member", "left", "stranger", "guest", "banned"];
+const [ok, no, nil, out] = ["ok", "forbidden", "not_found", "banned"];
+const waits = true;
+
+/* eslint-disable max-len */
+// A private group: to those who are not in it, it is not there. Who has left or was banned reads up to that.
+//                                                admin mod  memb left stra gues bann
+const GROUP = [
+  ["room.join",           {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["room.get",            {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["room.members.list",   {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["presence.room",       {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["room.bans",           {},                     [ok,  ok,  no,  nil, nil, nil, nil]],
+  ["room.mute",           {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["room.unmute",         {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["message.send",        { content: "hi" },      [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["message.history",     {},                     [ok,  ok,  ok,  ok,  nil, nil, ok ]],
+  ["message.edit",        theirs("admin", { content: "new" }), [ok, no, no, nil, nil, nil, nil]],
+  ["message.delete",      theirs("plain"),        [ok,  ok,  no,  nil, nil, nil, nil]],
+  ["typing.start",        {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["typing.stop",         {},                     [ok,  ok,  ok,  nil, nil, nil, nil]],
+  ["room.members.add",    fresh("memberIds"),     [ok,  ok,  no,  nil, nil, nil, nil]],
+  ["room.members.remove", joined("memberIds"),    [ok,  ok,  no,  nil, nil, nil, nil]],
+  ["room.members.role",   joined("userId", { role: "moderator" }), [ok, no, no, nil, nil, nil, nil]],
+  ["room.ban",            joined("userId"),       [ok,  ok,  no,  nil, nil, nil, nil]],
+  ["room.unban",          fresh("userId"),        [ok,  ok,  no,  nil, nil, nil, nil]],
+  ["room.update",         { name: "Renamed" },    [ok,  no,  no,  nil, nil, nil, nil]],
+  ["report",              { reason: "rude" },     [ok,  ok,  ok,  ok,  nil, nil, ok ]],
+  ["message.react",       theirs("plain", { emoji: "👍" }), [ok, ok, ok, nil, nil, nil, nil], waits],
+  ["message.unreact",     theirs("plain", { emoji: "👍" }), [ok, ok, ok, nil, nil, nil, nil], waits],
+  ["message.pin",         theirs("plain"),        [ok,  ok,  no,  nil, nil, nil, nil], waits],
+  ["message.unpin",       theirs("plain"),        [ok,  ok,  no,  nil, nil, nil, nil], waits],
+  ["message.pins",        {},                     [ok,  ok,  ok,  nil, nil, nil, nil], waits],
+  ["message.page",        {},                     [ok,  ok,  ok,  ok,  nil, nil, ok ], waits],
+  ["message.sync",        { after: "0" },         [ok,  ok,  ok,  ok,  nil, nil, ok ], waits],
+  ["message.delivered",   listed("plain"),        [ok,  ok,  ok,  nil, nil, nil, nil], waits],
+  ["message.read",        listed("plain"),        [ok,  ok,  ok,  nil, nil, nil, nil], waits],
+  ["message.receipts",    theirs("plain"),        [ok,  ok,  ok,  nil, nil, nil, nil], waits],
+  ["topics.get",          {},                     [ok,  ok,  ok,  nil, nil, nil, nil], waits],
+  ["typing.list",         {},                     [ok,  ok,  ok,  nil, nil, nil, nil], waits],
+  ["file.upload.start",   { fileName: "a.txt", fileSize: 1, mimeType: "text/plain" }, [ok, ok, ok, nil, nil, nil, nil], waits],
+  // These two last: after them those who may have done them are out, or all are.
+  ["room.delete",         {},                     [null, no, no, nil, nil, nil, nil]],
+  ["room.leave",          {},                     [null, ok, ok, nil, nil, nil, nil]],
+  ["room.delete",         {},                     [ok, null, null, null, null, null, null]],
+];
+
+// A channel is public: whoever is in it speaks, guests too; rights are its maker's and their moderators'.
+//                                                admin mod  memb left stra gues bann
+const CHANNEL = [
+  ["room.get",            {},                     [ok,  ok,  ok,  ok,  ok,  ok,  out]],
+  ["room.members.list",   {},                     [ok,  ok,  ok,  ok,  ok,  ok,  out]],
+  ["presence.room",       {},                     [ok,  ok,  ok,  ok,  ok,  ok,  out]],
+  ["room.bans",           {},                     [ok,  ok,  no,  no,  no,  no,  out]],
+  ["room.mute",           {},                     [nil, nil, nil, nil, nil, nil, nil]],
+  ["message.send",        { content: "hi" },      [ok,  ok,  ok,  nil, nil, ok,  out]],
+  ["message.history",     {},                     [ok,  ok,  ok,  nil, nil, ok,  out]],
+  ["typing.start",        {},                     [ok,  ok,  ok,  nil, nil, ok,  nil]],
+  ["message.edit",        theirs("admin", { content: "new" }), [ok, no, no, no, no, no, out]],
+  ["message.delete",      theirs("plain"),        [ok,  ok,  no,  no,  no,  no,  out]],
+  ["room.members.add",    fresh("memberIds"),     [no,  no,  no,  no,  no,  no,  no ]],
+  ["room.members.remove", fresh("memberIds"),     [no,  no,  no,  no,  no,  no,  no ]],
+  ["room.members.role",   fresh("userId", { role: "moderator" }), [ok, no, no, no, no, no, no]],
+  ["room.ban",            fresh("userId"),        [ok,  ok,  no,  no,  no,  no,  no ]],
+  ["room.unban",          fresh("userId"),        [ok,  ok,  no,  no,  no,  no,  no ]],
+  ["room.update",         { description: "new" }, [ok,  ok,  no,  no,  no,  no,  no ]],
+  ["report",              { reason: "rude" },     [ok,  ok,  ok,  ok,  ok,  ok,  ok ]],
+  ["message.pin",         theirs("plain"),        [ok,  ok,  no,  nil, nil, no,  out], waits],
+  ["message.react",       theirs("plain", { emoji: "👍" }), [ok, ok, ok, nil, nil, ok, out], waits],
+  ["room.leave",          {},                     [ok,  ok,  ok,  nil, nil, ok,  nil]],
+  ["room.join",           {},                     [ok,  ok,  ok,  ok,  ok,  ok,  out]],
+  ["room.delete",         {},                     [ok,  no,  no,  no,  no,  no,  no ]],
+];
+
+// What is about no room is everybody's.
+const ANYWHERE = [
+  ["room.create",         { name: "Own", memberIds: [] }],
+  ["room.list",           {}],
+  ["user.block",          fresh("userId")],
+  ["user.unblock",        fresh("userId")],
+  ["user.blocks",         {}],
+  ["message.search",      { query: "anything" }, waits],
+  ["presence.status.update", { status: "away" }, waits],
+  ["presence.last.seen",  fresh("userId"), waits],
+  ["push.key",            {}, waits],
+  ["keys.get",            fresh("userIds"), waits],
+];
+/* eslint-enable max-len */
+
+/** The message of somebody in the scene. */
+function theirs(who, more = {}) {
+  return async (scene) => ({ messageId: await scene.message(who), ...more });
+}
+function listed(who) {
+  return async (scene) => ({ messageIds: [await scene.message(who)] });
+}
+/** A user who exists and is in no room; as that field takes it. */
+function fresh(field, more = {}) {
+  return async (scene) => {
+    const user = await scene.newcomer();
+    return { [field]: field.endsWith("s") ? [user.id] : user.id, ...more };
+  };
+}
+/** A plain member of the scene's room who was not there a moment ago. */
+function joined(field, more = {}) {
+  return async (scene) => {
+    const user = await scene.newcomer();
+    await done(scene.sockets.admin, "room.members.add", { roomId: scene.roomId, memberIds: [user.id] });
+    return { [field]: field.endsWith("s") ? [user.id] : user.id, ...more };
+  };
+}
+
+async function guest(t) {
+  const url = (await connect(t, newUser("Probe"))).io.uri;
+  const socket = client(t, url, { name: "Guest" });
+  const ready = heard(socket, "connection.authenticated");
+  socket.connect();
+  await ready;
+  return socket;
+}
+
+async function company(t) {
+  const users = {};
+  const sockets = {};
+  for (const who of [...PEOPLE, "plain"].filter((who) => who !== "guest")) {
+    users[who] = newUser(who);
+    sockets[who] = await connect(t, users[who]);
+  }
+  sockets.guest = await guest(t);
+  const pool = [];
+  const scene = {
+    users,
+    sockets,
+    async message(who) {
+      return (await send(sockets[who], scene.roomId, `by ${who}`)).messageId;
+    },
+    async newcomer() {
+      const user = newUser("New");
+      const socket = await connect(t, user);
+      socket.close();
+      pool.push(user);
+      return user;
+    },
+  };
+  return scene;
+}
+
+async function group(t) {
+  const scene = await company(t);
+  const { users, sockets } = scene;
+  const inside = ["moderator", "member", "left", "banned", "plain"];
+  const told = inside.map((who) => heard(sockets[who], "room.created", ({ name }) => name === "Ranks"));
+  const memberIds = inside.map((who) => users[who].id);
+  const { room } = await done(sockets.admin, "room.create", { name: "Ranks", memberIds, isPrivate: true });
+  const { roomId } = room;
+  scene.roomId = roomId;
+  await Promise.all(told);
+  await done(sockets.admin, "room.members.role", { roomId, userId: users.moderator.id, role: "moderator" });
+  const gone = [sockets.banned, sockets.left].map((socket) => heard(socket, "room.left", (left) => left.roomId === roomId));
+  await done(sockets.admin, "room.ban", { roomId, userId: users.banned.id });
+  await done(sockets.left, "room.leave", { roomId });
+  await Promise.all(gone);
+  return scene;
+}
+
+async function channel(t) {
+  const scene = await company(t);
+  const { users, sockets } = scene;
+  const roomId = `channel-${randomUUID().slice(0, 8)}`;
+  scene.roomId = roomId;
+  await done(sockets.admin, "room.create", { type: "channel", name: roomId });
+  for (const who of ["admin", "moderator", "member", "left", "guest", "banned", "plain"]) {
+    await done(sockets[who], "room.join", { roomId });
+  }
+  await done(sockets.admin, "room.members.role", { roomId, userId: users.moderator.id, role: "moderator" });
+  const told = heard(sockets.banned, "room.banned", ({ userId }) => userId === users.banned.id);
+  await done(sockets.admin, "room.ban", { roomId, userId: users.banned.id });
+  await done(sockets.left, "room.leave", { roomId });
+  await told;
+  return scene;
+}
+
+async function cell(scene, event, payload, who, expected, waiting) {
+  const made = typeof payload === "function" ? await payload(scene) : payload;
+  const body = scene.roomId ? { roomId: scene.roomId, ...made } : made;
+  let answer;
+  const answered = async () => {
+    answer = await ask(scene.sockets[who], event, body);
+    const code = answer?.error ?? "ok";
+    return code === expected || (waiting && code === "unknown_event");
+  };
+  // What was just decided reaches every gateway within 5 s; until then a gateway may say that it is behind.
+  const come = until(`${who} ${event}`, answered, { within: 5_500, every: 100 });
+  await come.catch(() => assert.fail(`${who}: ${event} ${JSON.stringify(body)}: ${expected} expected, got ${JSON.stringify(answer)}`));
+  return answer?.error === "unknown_event";
+}
+
+async function play(t, scene, rows) {
+  const waiting = new Set();
+  const faults = [];
+  for (const [event, payload, expected, waits] of rows) {
+    // Those with the least rights first: what is done later by others does not help them.
+    for (const who of PEOPLE.toReversed()) {
+      const wanted = expected[PEOPLE.indexOf(who)];
+      if (wanted === null) continue;
+      try {
+        if (await cell(scene, event, payload, who, wanted, waits)) waiting.add(event);
+      } catch (error) {
+        faults.push(error.message);
+      }
+    }
+  }
+  if (waiting.size) t.diagnostic(`not in this build: ${[...waiting].join(", ")}`);
+  assert.deepEqual(faults, []);
+}
+
+test("in a private group everybody may do what the table says, and nothing else", async (t) => {
+  await play(t, await group(t), GROUP);
+});
+
+test("in a channel everybody may do what the table says, and nothing else", async (t) => {
+  await play(t, await channel(t), CHANNEL);
+});
+
+test("what is about no room is everybody's", async (t) => {
+  const everybody = PEOPLE.map(() => ok);
+  await play(t, await company(t), ANYWHERE.map(([event, payload, waits]) => [event, payload, everybody, waits]));
+});
+
+test("in a direct room both may write, and nobody may change it", async (t) => {
+  const scene = await company(t);
+  const { users, sockets } = scene;
+  const { room } = await done(sockets.admin, "room.create", { type: "direct", memberIds: [users.member.id] });
+  scene.roomId = room.roomId;
+  //                                              admin = one, member = the other; the rest are strangers
+  const rows = [
+    ["room.get",            {},                     [ok, nil, ok, nil, nil, nil, nil]],
+    ["message.send",        { content: "hi" },      [ok, nil, ok, nil, nil, nil, nil]],
+    ["message.history",     {},                     [ok, nil, ok, nil, nil, nil, nil]],
+    ["room.mute",           {},                     [ok, nil, ok, nil, nil, nil, nil]],
+    ["room.bans",           {},                     [no, nil, no, nil, nil, nil, nil]],
+    ["room.update",         { name: "ours" },       [no, nil, no, nil, nil, nil, nil]],
+    ["room.members.add",    fresh("memberIds"),     [no, nil, no, nil, nil, nil, nil]],
+    ["room.members.role",   fresh("userId", { role: "admin" }), [no, nil, no, nil, nil, nil, nil]],
+    ["room.ban",            fresh("userId"),        [no, nil, no, nil, nil, nil, nil]],
+    ["room.leave",          {},                     [no, nil, no, nil, nil, nil, nil]],
+    ["room.delete",         {},                     [no, nil, no, nil, nil, nil, nil]],
+  ];
+  await play(t, scene, rows);
+});
