@@ -5,6 +5,7 @@
 //! [`event::Event`] in the [`ports::log::Log`]; consumers move it into the [`ports::store::Store`] and the
 //! [`ports::fanout::Fanout`] with [`consume`].
 
+pub mod address;
 pub mod command;
 pub mod consume;
 pub mod device;

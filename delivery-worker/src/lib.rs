@@ -5,6 +5,7 @@
 //! push provider that is slow never delays a live event.
 
 mod config;
+pub mod push;
 mod sink;
 
 use std::sync::Arc;

@@ -16,6 +16,8 @@ pub struct Config {
     pub auth: Auth,
     /// How rooms behave.
     pub rooms: Rooms,
+    /// What subscriptions are taken.
+    pub push: Push,
     /// Sliding windows.
     pub limits: LimitSet,
     /// Bounds of what clients may send.
@@ -42,6 +44,19 @@ pub struct Config {
     pub drain_per_second: u32,
     /// For draining, and again for flushing the log.
     pub drain_deadline: Duration,
+}
+
+/// Which push services the workers are set up for. What they are not is refused.
+#[derive(Clone, Debug, Default)]
+pub struct Push {
+    /// For Web Push: the public key with which browsers subscribe, base64url.
+    pub web_key: Option<String>,
+    /// Firebase Cloud Messaging.
+    pub fcm: bool,
+    /// Apple's service.
+    pub apns: bool,
+    /// Whether a Web Push endpoint may be plain HTTP or an address of a private network: for tests alone.
+    pub private_endpoints: bool,
 }
 
 /// Who may come in.
@@ -139,6 +154,7 @@ impl Config {
                 event: None,
                 file: None,
             },
+            push: Push::default(),
             rules: Rules::default(),
             files: crate::files::Rules::default(),
             vocabulary: Vocabulary::Dotted,

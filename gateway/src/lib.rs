@@ -26,7 +26,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parlor_core::ports::devices::Devices;
 use parlor_core::ports::fanout::Fanout;
+use parlor_core::ports::keys::Keys;
 use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::presence::Presence;
@@ -38,7 +40,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use auth::{Claims, Invalid, Tokens, mint};
-pub use config::{Auth, Config, LimitSet, Rooms};
+pub use config::{Auth, Config, LimitSet, Push, Rooms};
 
 /// How long a gateway that stops waits for its users to be back on another one: stock clients try after 0.5 to 1.5 s.
 const BACK_ELSEWHERE: Duration = Duration::from_secs(4);
@@ -68,6 +70,10 @@ pub struct Ports {
     pub safety: Arc<dyn Safety>,
     /// Where files are. `None`: this server takes none.
     pub files: Option<parlor_core::ports::files::Storage>,
+    /// Where push notifications go.
+    pub devices: Arc<dyn Devices>,
+    /// Public keys of devices.
+    pub keys: Arc<dyn Keys>,
 }
 
 /// One gateway.

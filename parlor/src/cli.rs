@@ -53,6 +53,8 @@ pub(crate) enum Command {
         /// The token
         token: String,
     },
+    /// Makes a key for Web Push
+    Genvapid,
     /// Writes a settings file with every setting, what it means and its default
     Genconfig,
     /// Checks the settings, and shows what holds (secrets hidden)

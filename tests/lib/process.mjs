@@ -54,6 +54,20 @@ export async function extraGateway(t, name, ...settings) {
   return serve(t, [...args, ...sets], bareEnvironment(given), port);
 }
 
+/** A delivery-worker beside the cluster's own, in their groups. */
+export async function extraWorker(t, name, ...settings) {
+  const port = await freePort();
+  const args = ["delivery-worker", "--name", name, "--listen", `127.0.0.1:${port}`];
+  const sets = settings.flatMap((setting) => ["--set", setting]);
+  return serve(t, [...args, ...sets], bareEnvironment(await environment()), port);
+}
+
+/** A key as `parlor genvapid` makes it. */
+export async function genvapid() {
+  const { stdout } = await exec(PARLOR, ["genvapid"], { env: bareEnvironment() });
+  return /^PARLOR_PUSH__VAPID_KEY=(\S+)$/m.exec(stdout)[1];
+}
+
 const pids = new Map();
 /** The process of a test's own that serves there. */
 export const pidAt = (url) => pids.get(url);

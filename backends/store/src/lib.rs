@@ -9,6 +9,7 @@ mod at;
 mod batch;
 mod calls;
 mod decisions;
+mod devices;
 mod migrations;
 pub mod postgres;
 mod rows;

@@ -32,6 +32,8 @@ macro_rules! row {
     };
 }
 
+pub(crate) use row;
+
 row! {
     /// A message; see [`message_columns`].
     MessageRow {

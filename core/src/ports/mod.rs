@@ -2,11 +2,14 @@
 //! suite beside it (feature `contract`) runs unchanged on every implementation.
 
 pub mod blobs;
+pub mod devices;
 pub mod fanout;
 pub mod files;
+pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod presence;
+pub mod push;
 pub mod safety;
 pub mod sessions;
 pub mod store;
@@ -14,15 +17,21 @@ pub mod store;
 #[cfg(feature = "contract")]
 pub mod blobs_contract;
 #[cfg(feature = "contract")]
+pub mod devices_contract;
+#[cfg(feature = "contract")]
 pub mod fanout_contract;
 #[cfg(feature = "contract")]
 pub mod files_contract;
+#[cfg(feature = "contract")]
+pub mod keys_contract;
 #[cfg(feature = "contract")]
 pub mod limits_contract;
 #[cfg(feature = "contract")]
 pub mod log_contract;
 #[cfg(feature = "contract")]
 pub mod presence_contract;
+#[cfg(feature = "contract")]
+pub mod push_contract;
 #[cfg(feature = "contract")]
 pub mod sessions_contract;
 #[cfg(feature = "contract")]

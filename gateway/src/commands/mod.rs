@@ -12,11 +12,13 @@ mod complete_upload;
 mod create_room;
 mod delete;
 mod delete_room;
+mod devices;
 mod edit;
 mod file_url;
 mod find;
 mod history;
 mod join;
+mod keys;
 mod leave;
 mod live;
 mod members;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
 
+pub(crate) use devices::key as push_key;
 pub(crate) use history::readable;
 pub(crate) use join::{end_lease, exit_channel, rejoin_channel, reserved};
 pub(crate) use reply::Reply;
@@ -93,8 +96,12 @@ pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command,
         Command::CompleteUpload { upload } => complete_upload::act(shared, caller, upload, reply).await,
         Command::CancelUpload { upload } => cancel_upload::act(shared, caller, upload, reply).await,
         Command::FileUrl { file } => file_url::act(shared, caller, file, reply).await,
-        Command::Subscribe(_) | Command::Unsubscribe { .. } | Command::PushKey => unbuilt(reply),
-        Command::PublishKeys(_) | Command::Keys { .. } | Command::ClaimKey { .. } => unbuilt(reply),
+        Command::Subscribe(address) => devices::subscribe(shared, caller, address, reply).await,
+        Command::Unsubscribe { address } => devices::unsubscribe(shared, caller, &address, reply).await,
+        Command::PushKey => devices::key(shared, reply),
+        Command::PublishKeys(bundle) => keys::publish(shared, caller, &bundle, reply).await,
+        Command::Keys { users } => keys::look_up(shared, caller, &users, reply).await,
+        Command::ClaimKey { user, device } => keys::claim(shared, caller, &user, device, reply).await,
     }
 }
 

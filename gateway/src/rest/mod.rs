@@ -5,6 +5,7 @@
 //! (uploads have a route of their own).
 
 mod bearer;
+mod devices;
 mod errors;
 mod files;
 mod rooms;
@@ -37,6 +38,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
         .merge(files::routes())
         .merge(rooms::routes())
+        .merge(devices::routes())
         .route("/api", any(|| async { unknown() }))
         .route("/api/{*path}", any(|| async { unknown() }))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -1,5 +1,6 @@
 //! What there is to say beyond the essentials, one of each, for the golden transcripts.
 
+use parlor_core::device::{DeviceKeys, OneTimeKey};
 use parlor_core::event::{Delivery, Ephemeral, Kind, Member, MessageType, Role, Room, Status};
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
@@ -121,6 +122,19 @@ pub(super) fn answers(write: &mut impl FnMut(&str, &Answer<'_>)) {
     let messages = [rich.clone(), ciphertext];
     let counted = Counted { room: id, messages: &messages, total: 150, limit: 50, offset: 100 };
     write("a counted page", &Answer::Counted(&counted));
+    write("push key", &Answer::PushKey("BCVxsr7N"));
+    let mut keys = DeviceKeys {
+        user: UserId::trusted("user1"),
+        device: "phone".into(),
+        identity_key: "aWQ=".into(),
+        signed_key: "c2s=".into(),
+        signature: "c2ln".into(),
+        one_time_key: None,
+        left: 7,
+    };
+    write("keys", &Answer::Keys(std::slice::from_ref(&keys)));
+    keys.one_time_key = Some(OneTimeKey { id: "1".into(), key: "b25l".into() });
+    write("claimed", &Answer::Keys(std::slice::from_ref(&keys)));
     write("topics", &Answer::Topics { room: id, topics: &["coffee".into(), "music".into()] });
     let named = [message];
     let pointed = |read, unread| Answer::Pointed { room: id, read, seq: Seq(7), messages: &named, unread };

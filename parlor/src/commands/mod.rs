@@ -2,6 +2,7 @@
 
 mod settings;
 mod token;
+mod vapid;
 
 use anyhow::{Context, Result};
 
@@ -27,6 +28,7 @@ pub(crate) fn run(Cli { settings: given, command }: Cli) -> Result<()> {
         Command::Migrate => serve(&given, Role::Migrate, []),
         Command::Gentoken(wanted) => token::generate(&settings::read(&given, Role::Token, [])?, wanted),
         Command::Checktoken { token } => token::check(&settings::read(&given, Role::Token, [])?, &token),
+        Command::Genvapid => vapid::generate(),
         Command::Genconfig => {
             print!("{}", crate::config::render());
             Ok(())

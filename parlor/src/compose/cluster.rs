@@ -13,7 +13,7 @@ use parlor_store::postgres::Postgres;
 
 use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_store};
 use super::process::{self, FLUSH, Process};
-use super::{blobs, front, slices};
+use super::{blobs, front, push, slices};
 use crate::config::Config;
 use crate::ops::{self, Dependency};
 
@@ -22,14 +22,15 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
     let mut process = Process::begin("gateway")?;
     let log = process.prepare(kafka(&config, &name)).await?;
     let redis = process.prepare(redis(&config)).await?;
-    let store = process.prepare(postgres(&config)).await?;
+    let postgres = process.prepare(postgres(&config)).await?;
+    let store: Arc<dyn Store> = postgres.clone();
     let blobs = blobs::configured(&config)?;
     let mut dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
         // Cut off from Redis, a gateway has no live events to give: newcomers are better off elsewhere.
         Dependency::needed("redis", check_fanout(&redis)),
         // Without it history is late, and nothing else.
-        Dependency::helpful("postgres", check_store(&(store.clone() as Arc<dyn Store>))),
+        Dependency::helpful("postgres", check_store(&store)),
     ];
     // Without it everything but files goes on.
     dependencies.extend(blobs.iter().map(|blobs| Dependency::helpful("files", check_blobs(blobs))));
@@ -40,11 +41,13 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         presence: redis.clone(),
         limits: redis.clone(),
         sessions: redis,
-        files: blobs.map(|blobs| Storage { files: store.clone(), blobs }),
-        safety: store.clone(),
+        files: blobs.map(|blobs| Storage { files: postgres.clone(), blobs }),
         store,
+        safety: postgres.clone(),
+        devices: postgres.clone(),
+        keys: postgres,
     };
-    let (gateway, routes) = front::make(&config, &name, ports, &serving, "redis");
+    let (gateway, routes) = front::make(&config, &name, ports, &serving, "redis")?;
     let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
     tracing::info!(name, address = config.gateway.listen, "the gateway serves");
     let shutdown = serving.shutdown.clone();
@@ -58,18 +61,32 @@ pub(super) async fn delivery_worker(config: Config) -> Result<()> {
     let mut process = Process::begin(parlor_delivery_worker::ROLE)?;
     let log = process.prepare(kafka(&config, &name)).await?;
     let redis = process.prepare(redis(&config)).await?;
-    let consuming = consume::Health::new();
-    let dependencies = vec![
+    let (consuming, pushing) = (consume::Health::new(), consume::Health::new());
+    let mut dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
         Dependency::needed("redis", check_fanout(&redis)),
         Dependency::needed("consumer", check_consumer(&consuming)),
     ];
+    let providers = push::providers(&config)?;
+    let mut push = None;
+    if !providers.is_empty() {
+        // Who has which device is in PostgreSQL; live delivery does without it.
+        let postgres = process.prepare(postgres(&config)).await?;
+        let store: Arc<dyn Store> = postgres.clone();
+        dependencies.push(Dependency::helpful("postgres", check_store(&store)));
+        dependencies.push(Dependency::helpful("push", check_consumer(&pushing)));
+        let (log, presence) = (log.clone(), redis.clone());
+        push = Some(parlor_delivery_worker::push::Ports { log, presence, devices: postgres, providers });
+    }
     let serving = process.serve(&name, dependencies);
     let listener = process::listen("delivery_worker.listen", &config.delivery_worker.listen).await?;
     tracing::info!(name, address = config.delivery_worker.listen, "the delivery-worker works");
     let ports = parlor_delivery_worker::Ports { log: log.clone(), fanout: redis };
     let slice = slices::delivery_worker(&config, &name);
     let work = parlor_delivery_worker::run(slice, ports, consuming, serving.shutdown.clone());
+    let pushes = push::run(slices::push(&config, &name), push, pushing, serving.shutdown.clone());
+    // Both end when they are told to; whichever ends by itself has failed.
+    let work = async { tokio::try_join!(work, pushes).map(|((), ())| ()) };
     let done = tokio::select! {
         done = work => done.context("the delivery-worker ended"),
         failed = process::http(listener, ops::routes(&serving.health, serving.recorder.clone())) => failed,

@@ -6,7 +6,7 @@ use axum::Router;
 use parlor_gateway::{Gateway, Ports};
 
 use super::process::Serving;
-use super::slices;
+use super::{push, slices};
 use crate::config::Config;
 use crate::{ops, page};
 
@@ -17,8 +17,9 @@ pub(super) fn make(
     ports: Ports,
     serving: &Serving,
     fanout: &'static str,
-) -> (Arc<Gateway>, Router) {
-    let gateway = Arc::new(Gateway::new(slices::gateway(config, name), ports));
+) -> anyhow::Result<(Arc<Gateway>, Router)> {
+    let slice = slices::gateway(config, name, push::gateway(config)?);
+    let gateway = Arc::new(Gateway::new(slice, ports));
     let counted = gateway.clone();
     let mut routes = ops::routes(&serving.health, serving.recorder.clone()).merge(ops::chat_route(
         &serving.health,
@@ -28,5 +29,5 @@ pub(super) fn make(
     if config.http.page {
         routes = routes.merge(page::routes());
     }
-    (gateway, routes)
+    Ok((gateway, routes))
 }

@@ -5,6 +5,7 @@ mod checks;
 mod cluster;
 mod front;
 mod process;
+mod push;
 mod slices;
 mod solo;
 

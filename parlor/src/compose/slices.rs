@@ -28,7 +28,7 @@ pub(crate) fn auth(config: &Config) -> parlor_gateway::Auth {
     }
 }
 
-pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
+pub(super) fn gateway(config: &Config, name: &str, push: parlor_gateway::Push) -> parlor_gateway::Config {
     let origins = &config.http.allowed_origins;
     parlor_gateway::Config {
         name: name.to_owned(),
@@ -41,6 +41,7 @@ pub(super) fn gateway(config: &Config, name: &str) -> parlor_gateway::Config {
             connections_per_room: config.rooms.connections_per_room,
             ..parlor_gateway::Rooms::default()
         },
+        push,
         limits: parlor_gateway::LimitSet {
             message: config.limits.message.0,
             room_create: config.limits.room_create.0,
@@ -113,6 +114,18 @@ pub(super) fn delivery_worker(config: &Config, name: &str) -> parlor_delivery_wo
         instance: name.to_owned(),
         claim_seconds: millis(config.delivery_worker.replay) / 1000,
         ..parlor_delivery_worker::Config::default()
+    }
+}
+
+pub(super) fn push(config: &Config, name: &str) -> parlor_delivery_worker::push::Config {
+    parlor_delivery_worker::push::Config {
+        instance: name.to_owned(),
+        delay: config.push.delay.0,
+        ttl: config.push.ttl.0,
+        big_room: config.rooms.big_room,
+        concurrency: config.push.concurrency,
+        pause: config.push.retry.0,
+        ..parlor_delivery_worker::push::Config::default()
     }
 }
 

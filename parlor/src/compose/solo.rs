@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_store};
 use super::process::{self, FLUSH, Process};
-use super::{blobs, front, slices};
+use super::{blobs, front, push, slices};
 use crate::config::Config;
 use crate::ops::Dependency;
 
@@ -38,19 +38,24 @@ pub(super) async fn run(config: Config) -> Result<()> {
     // Held to the end.
     let _alone = lock(&folder)?;
     let log = process.prepare(open_log(&folder)).await?;
-    let store = process.prepare(open_store(&folder)).await?;
+    let sqlite = process.prepare(open_store(&folder)).await?;
+    let store: Arc<dyn Store> = sqlite.clone();
     let blobs = open_blobs(&config, &folder)?;
-    let files = Storage { files: store.clone(), blobs: blobs.clone() };
+    let files = Storage { files: sqlite.clone(), blobs: blobs.clone() };
+    let providers = push::providers(&config)?;
     let memory = Memory::new(MemoryConfig::default());
-    let (delivering, persisting) = (consume::Health::new(), consume::Health::new());
-    let dependencies = vec![
+    let (delivering, persisting, pushing) = (consume::Health::new(), consume::Health::new(), consume::Health::new());
+    let mut dependencies = vec![
         Dependency::needed("log", check_log(&log)),
         Dependency::needed("memory", check_fanout(&memory)),
-        Dependency::needed("store", check_store(&(store.clone() as Arc<dyn Store>))),
+        Dependency::needed("store", check_store(&store)),
         Dependency::helpful("files", check_blobs(&blobs)),
         Dependency::needed("delivery-worker", check_consumer(&delivering)),
         Dependency::needed("persister", check_consumer(&persisting)),
     ];
+    if !providers.is_empty() {
+        dependencies.push(Dependency::helpful("push", check_consumer(&pushing)));
+    }
     let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
     let serving = process.serve(NAME, dependencies);
     let ports = parlor_gateway::Ports {
@@ -60,10 +65,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
         limits: memory.clone(),
         sessions: memory.clone(),
         store: store.clone(),
-        safety: store.clone(),
         files: Some(files.clone()),
+        safety: sqlite.clone(),
+        devices: sqlite.clone(),
+        keys: sqlite.clone(),
     };
-    let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory");
+    let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory")?;
 
     // The gateway ends first, so that what it took last is still delivered and stored; a consumer that ends by itself
     // ends the gateway.
@@ -77,6 +84,20 @@ pub(super) async fn run(config: Config) -> Result<()> {
                 tracing::warn!("what was said before the restart is still being replayed; devices may hear it again");
             }
             gateway.serve(listener, routes, end).await
+        })
+    };
+    let pushed = {
+        let ports = (!providers.is_empty()).then(|| parlor_delivery_worker::push::Ports {
+            log: log.clone(),
+            presence: memory.clone(),
+            devices: sqlite,
+            providers,
+        });
+        let slice = slices::push(&config, NAME);
+        let (end, broken) = (consuming.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let _then = broken.drop_guard();
+            push::run(slice, ports, pushing, end).await
         })
     };
     let delivered = {
@@ -101,6 +122,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         ended("gateway", served).await,
         ended("delivery-worker", delivered).await,
         ended("persister", persisted).await,
+        ended("push", pushed).await,
     ];
     log.flush(FLUSH).await;
     results.into_iter().collect()

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use parlor_delivery_worker::push::VapidKey;
 use parlor_gateway::files::is_media_type;
 use parlor_gateway::vocabularies::Vocabulary;
 
@@ -45,6 +46,9 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     }
     if matches!(role, Role::Gateway | Role::Persister | Role::Solo) {
         files(config, &mut wrong);
+    }
+    if matches!(role, Role::Gateway | Role::DeliveryWorker | Role::Solo) {
+        push(config, &mut wrong);
     }
     match role {
         Role::DeliveryWorker => address("delivery_worker.listen", &config.delivery_worker.listen, &mut wrong),
@@ -143,6 +147,35 @@ fn files(config: &Config, wrong: &mut Vec<String>) {
     }
     if files.orphan_age.0 < Duration::from_secs(1) {
         wrong.push("files.orphan_age is at least 1s".into());
+    }
+}
+
+fn push(config: &Config, wrong: &mut Vec<String>) {
+    let push = &config.push;
+    if !push.vapid_key.is_empty() {
+        if VapidKey::parse(push.vapid_key.reveal()).is_err() {
+            wrong.push("push.vapid_key is none: `parlor genvapid` makes one".into());
+        }
+        if !push.vapid_subject.starts_with("mailto:") && !push.vapid_subject.starts_with("https://") {
+            wrong.push("push.vapid_subject does not begin with mailto: or https://: push services want to know".into());
+        }
+    }
+    if !push.apns_key.is_empty() {
+        for (name, value) in [
+            ("push.apns_key_id", &push.apns_key_id),
+            ("push.apns_team", &push.apns_team),
+            ("push.apns_topic", &push.apns_topic),
+        ] {
+            if value.is_empty() {
+                wrong.push(format!("{name} is empty, which push.apns_key needs"));
+            }
+        }
+    }
+    if push.private_endpoints && config.mode == Mode::Production {
+        wrong.push("push.private_endpoints would let clients reach the private network: production refuses it".into());
+    }
+    if push.concurrency == 0 {
+        wrong.push("push.concurrency is too small".into());
     }
 }
 

@@ -75,6 +75,7 @@ sections! {
     postgres: Postgres,
     delivery_worker: DeliveryWorker,
     persister: Persister,
+    push: Push,
     solo: Solo,
     log: Log,
 }
@@ -287,6 +288,41 @@ section! {
         batch: usize = 1000,
         /// How long a batch that is not full waits for more, 100ms at most.
         linger: Span = Span::millis(40),
+    }
+}
+
+section! {
+    /// Push notifications to members who are away. Each service is off until its settings are there; gateways and
+    /// delivery workers need the same ones.
+    Push {
+        /// Web Push: the key by which browsers' push services know this server. `parlor genvapid` makes one.
+        vapid_key: Secret = Secret::default(),
+        /// Web Push: whom a push service writes to when something is wrong, `mailto:…` or `https://…`.
+        vapid_subject: String = String::new(),
+        /// FCM: the file with the service account's key, as Google gives it.
+        fcm_service_account: String = String::new(),
+        /// FCM: where it is served.
+        fcm_endpoint: String = "https://fcm.googleapis.com".into(),
+        /// APNs: the file with the signing key, as Apple gives it (`.p8`).
+        apns_key: String = String::new(),
+        /// APNs: that key's id.
+        apns_key_id: String = String::new(),
+        /// APNs: the team's id.
+        apns_team: String = String::new(),
+        /// APNs: the app's bundle id.
+        apns_topic: String = String::new(),
+        /// APNs: where it is served; https://api.sandbox.push.apple.com for apps in development.
+        apns_endpoint: String = "https://api.push.apple.com".into(),
+        /// How long a message waits for its members to come back or read it before it is pushed.
+        delay: Span = Span::seconds(2),
+        /// The pause before a push that failed is tried again; the second pause is twice as long, and then it is given up.
+        retry: Span = Span::seconds(2),
+        /// For how long a message is worth a push.
+        ttl: Span = Span::days(1),
+        /// Requests to push services at once, of one worker.
+        concurrency: usize = 64,
+        /// Whether a browser's endpoint may be plain HTTP or lie within a private network; refused in production.
+        private_endpoints: bool = false,
     }
 }
 

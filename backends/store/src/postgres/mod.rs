@@ -3,7 +3,9 @@
 mod apply;
 mod change;
 mod config;
+mod devices;
 mod files;
+mod keys;
 mod messages;
 mod outbox;
 mod pool;

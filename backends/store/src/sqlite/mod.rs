@@ -2,7 +2,9 @@
 
 mod apply;
 mod change;
+mod devices;
 mod files;
+mod keys;
 mod messages;
 mod outbox;
 mod pools;

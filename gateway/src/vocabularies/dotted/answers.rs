@@ -1,5 +1,6 @@
 //! Answers → acks, and the events that stand in for them where no ack was asked for.
 
+mod devices;
 mod lists;
 
 use parlor_core::event::RoomKind;
@@ -194,7 +195,9 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
             files::answer(answer).map_or_else(|| json(&Nothing {}), |event| event.body)
         }
         // The commands behind these have no event here yet.
-        Answer::PushKey(_) | Answer::Keys(_) => json(&Nothing {}),
+        Answer::PushKey(_) | Answer::Keys(_) => {
+            devices::asked(answer).map_or_else(|| json(&Nothing {}), |event| event.body)
+        }
     }
 }
 
@@ -207,7 +210,7 @@ pub(in crate::vocabularies) fn unasked(answer: &Answer<'_>) -> Option<Outgoing> 
             Some(Outgoing::new("room.created", &RoomForm::from(room)))
         }
         // The room's own events tell the rest, but for what was asked.
-        _ => lists::asked(answer).or_else(|| files::answer(answer)),
+        _ => lists::asked(answer).or_else(|| files::answer(answer)).or_else(|| devices::asked(answer)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Client events → commands. This is the table; how each payload is read is in the files beside.
 
+mod devices;
 mod messages;
 mod people;
 mod rooms;
@@ -118,4 +119,15 @@ pub(in crate::vocabularies) const COMMANDS: &[Entry] = &[
     files::COMPLETE,
     files::CANCEL,
     files::URL,
+    // Devices.
+    Entry { name: "push.key", fields: &[], read: |_, _| Ok(Command::PushKey) },
+    Entry { name: "push.subscribe", fields: &["kind", "endpoint", "token", "keys"], read: devices::subscribe },
+    Entry { name: "push.unsubscribe", fields: &["endpoint", "token"], read: devices::unsubscribe },
+    Entry {
+        name: "keys.publish",
+        fields: &["deviceId", "identityKey", "signedKey", "signature", "oneTimeKeys"],
+        read: devices::publish,
+    },
+    Entry { name: "keys.get", fields: &["userIds"], read: devices::keys },
+    Entry { name: "keys.claim", fields: &["userId", "deviceId"], read: devices::claim },
 ];
