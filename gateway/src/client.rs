@@ -130,6 +130,14 @@ impl Client {
         self.state.lock().identity.as_ref().and_then(|identity| identity.expires)
     }
 
+    /// Whether the end of a session (`None`: of all that began up to `at`) concerns it.
+    pub(crate) fn was_logged_out(&self, session: Option<&str>, at: Timestamp) -> bool {
+        self.state.lock().identity.as_ref().is_some_and(|identity| match session {
+            Some(session) => identity.session.as_deref() == Some(session),
+            None => identity.issued <= at,
+        })
+    }
+
     /// True once per identity: the expiry has not been told before.
     pub(crate) fn expiry_told(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().warned, true)

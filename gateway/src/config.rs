@@ -1,8 +1,9 @@
 //! The gateway's settings. Values are as the composition root parsed them; nothing here reads the environment.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use parlor_core::error::Limit;
 
 use crate::vocabularies::{Rules, Vocabulary};
@@ -62,7 +63,7 @@ pub struct Push {
 /// Who may come in.
 #[derive(Clone)]
 pub struct Auth {
-    /// HS256 secret that verifies (and, in tools, signs) tokens.
+    /// HS256 secret that signs and verifies tokens; not used with `jwks_url`.
     pub secret: String,
     /// The secret before it, still accepted while keys rotate.
     pub previous_secret: Option<String>,
@@ -70,6 +71,20 @@ pub struct Auth {
     pub issuer: String,
     /// The `aud` that tokens must carry.
     pub audience: String,
+    /// What signs tokens.
+    pub algorithm: Algorithm,
+    /// Where an external issuer publishes its keys; it then makes all tokens, and Parlor has no accounts of its own.
+    pub jwks_url: Option<String>,
+    /// How long a token made here is good.
+    pub ttl: Duration,
+    /// How long a session lasts after its last refresh.
+    pub refresh_ttl: Duration,
+    /// Whether anybody may make an account.
+    pub registration: bool,
+    /// Cookies travel over plain HTTP too.
+    pub insecure_cookies: bool,
+    /// What the team's own back end shows; each holds.
+    pub server_keys: Vec<String>,
     /// Sockets without a token become guests.
     pub guests: bool,
     /// How long a socket without a token has to present one.
@@ -83,6 +98,25 @@ impl Auth {
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.secret.as_str()).chain(self.previous_secret.as_deref())
     }
+
+    /// The longest that a token made here may be good.
+    pub(crate) fn longest(&self) -> Duration {
+        self.ttl.max(Duration::from_secs(24 * 3600))
+    }
+}
+
+/// What signs tokens: one, so that no token chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// A shared secret.
+    #[default]
+    Hs256,
+    /// RSA, PKCS #1 v1.5.
+    Rs256,
+    /// ECDSA on P-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
 }
 
 impl std::fmt::Debug for Auth {
@@ -109,7 +143,7 @@ pub struct Rooms {
 }
 
 /// Sliding windows per user. `None` is off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LimitSet {
     /// Sends, edits and deletes.
     pub message: Option<Limit>,
@@ -127,6 +161,10 @@ pub struct LimitSet {
     pub event: Option<Limit>,
     /// Files declared.
     pub file: Option<Limit>,
+    /// Sign-ins tried for one account; from one address, refreshes included, ten times as many.
+    pub login: Option<Limit>,
+    /// Accounts made from one address.
+    pub register: Option<Limit>,
 }
 
 impl Config {
@@ -139,21 +177,19 @@ impl Config {
                 previous_secret: None,
                 issuer: "parlor".into(),
                 audience: "parlor".into(),
+                algorithm: Algorithm::Hs256,
+                jwks_url: None,
+                ttl: Duration::from_secs(3600),
+                refresh_ttl: Duration::from_secs(30 * 24 * 3600),
+                registration: true,
+                insecure_cookies: true,
+                server_keys: Vec::new(),
                 guests: true,
                 patience: Duration::from_secs(10),
                 grace: Duration::from_secs(60),
             },
             rooms: Rooms::default(),
-            limits: LimitSet {
-                message: None,
-                room_create: None,
-                typing: None,
-                join: None,
-                room_change: None,
-                history: None,
-                event: None,
-                file: None,
-            },
+            limits: LimitSet::default(),
             push: Push::default(),
             rules: Rules::default(),
             files: crate::files::Rules::default(),
@@ -174,6 +210,7 @@ impl Config {
         let message = "This server is full. Please try again in a moment.";
         let full = serde_json::json!({ "code": "SERVER_FULL", "message": message, "retryable": true });
         let proxies = self.trusted_proxies.clone();
+        let address = move |headers: &HeaderMap, peer: SocketAddr| client_address(&proxies, headers, peer);
         parlor_socketio::Config {
             name: self.name.clone(),
             origins: match &self.allowed_origins {
@@ -185,19 +222,21 @@ impl Config {
             max_connections: self.max_connections,
             max_connections_per_address: self.max_connections_per_address,
             full_event: Some(parlor_socketio::FullEvent::new("error", full)),
-            client_address: parlor_socketio::ClientAddress::new(move |headers, peer| {
-                if !proxies.contains(&peer.ip()) {
-                    return peer.ip();
-                }
-                // The last address that a trusted proxy did not add itself.
-                let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-                let hops: Vec<IpAddr> =
-                    forwarded.flat_map(|list| list.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-                hops.into_iter().rev().find(|hop| !proxies.contains(hop)).unwrap_or_else(|| peer.ip())
-            }),
+            client_address: parlor_socketio::ClientAddress::new(address),
             ..parlor_socketio::Config::default()
         }
     }
+}
+
+/// A client's address: the peer's, or the last one that a trusted proxy did not add itself.
+pub(crate) fn client_address(proxies: &[IpAddr], headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
+    if !proxies.contains(&peer.ip()) {
+        return peer.ip();
+    }
+    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<IpAddr> =
+        forwarded.flat_map(|list| list.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+    hops.into_iter().rev().find(|hop| !proxies.contains(hop)).unwrap_or_else(|| peer.ip())
 }
 
 impl Default for Rooms {

@@ -26,6 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parlor_core::ports::accounts::Accounts;
 use parlor_core::ports::devices::Devices;
 use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::keys::Keys;
@@ -40,7 +41,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use auth::{Claims, Invalid, Tokens, mint};
-pub use config::{Auth, Config, LimitSet, Push, Rooms};
+pub use config::{Algorithm, Auth, Config, LimitSet, Push, Rooms};
 
 /// How long a gateway that stops waits for its users to be back on another one: stock clients try after 0.5 to 1.5 s.
 const BACK_ELSEWHERE: Duration = Duration::from_secs(4);
@@ -74,6 +75,8 @@ pub struct Ports {
     pub devices: Arc<dyn Devices>,
     /// Public keys of devices.
     pub keys: Arc<dyn Keys>,
+    /// Who may sign in, of the same database as the store.
+    pub accounts: Arc<dyn Accounts>,
 }
 
 /// One gateway.
@@ -90,6 +93,8 @@ pub(crate) struct Shared {
     pub(crate) addresses: files::Addresses,
     /// Uploads that pass through this gateway at once.
     pub(crate) uploading: Semaphore,
+    pub(crate) passwords: auth::Passwords,
+    pub(crate) server_keys: auth::ServerKeys,
     pub(crate) hub: hub::Hub,
     pub(crate) clients: clients::Clients,
     pub(crate) memberships: memberships::Memberships,
@@ -110,6 +115,8 @@ impl Gateway {
             tokens: auth::Tokens::new(&config.auth),
             addresses: files::Addresses::new(config.auth.secrets(), &config.files.public_url),
             uploading: Semaphore::new(UPLOADING),
+            passwords: auth::Passwords::new(),
+            server_keys: auth::ServerKeys::new(&config.auth.server_keys),
             hub: hub::Hub::new(ports.clone()),
             clients: clients::Clients::default(),
             memberships: memberships::Memberships::new(ports.clone()),

@@ -62,17 +62,31 @@ impl Application for Front {
             None => None,
             Some(name) => Some(Vocabulary::parse(name).ok_or_else(|| Refusal::new("Unknown vocabulary"))?),
         };
-        let session = resume::recall(&self.shared, request.pid.as_deref(), request.offset.as_deref()).await;
         let lineage = auth::lineage(request.pid.as_deref());
         let header = request.handshake.headers.get("authorization").and_then(|value| value.to_str().ok());
         let bearer = header.and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim().to_owned());
+        let token = hello.token.or(bearer).filter(|token| !token.is_empty());
+        let admitted = async {
+            match &token {
+                Some(token) => auth::admit(&self.shared, token).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let recalled = resume::recall(&self.shared, request.pid.as_deref(), request.offset.as_deref());
+        let (session, admitted) = tokio::join!(recalled, admitted);
+        let admitted = admitted.map_err(|error| {
+            tracing::info!(%error, "a handshake's token was refused");
+            let refusal = auth::refusal(&error);
+            if refusal.code.retryable() {
+                // A refusal would keep a stock client from trying again.
+                socket.close(CloseReason::Application { code: 4103, text: "tokens cannot be checked" });
+            }
+            Refusal::new(refusal.message)
+        })?;
         let guest = session.as_ref().filter(|session| session.snapshot.guest);
         let known_as = hello.name.as_deref().or(guest.map(|guest| &*guest.snapshot.user.name));
-        let identity = match hello.token.or(bearer).filter(|token| !token.is_empty()) {
-            Some(token) => Some(self.shared.tokens.verify(&token).map_err(|error| {
-                tracing::info!(%error, "a handshake's token was refused");
-                Refusal::new("Invalid token")
-            })?),
+        let identity = match admitted {
+            Some(identity) => Some(identity),
             None if self.shared.config.auth.guests && known_as.is_some() => Some(auth::guest(&lineage, known_as)),
             None => None,
         };
@@ -255,11 +269,15 @@ impl Conversation {
     }
 
     async fn authenticate(&self, token: &str, reply: Reply) {
-        let identified = match self.shared.tokens.verify(token) {
+        let identified = match auth::admit(&self.shared, token).await {
             Ok(identity) => self.identify(identity),
             Err(error) => {
                 tracing::info!(%error, "a token was refused");
-                Err(ChatError::new(Code::Unauthorized, "Invalid token"))
+                let refusal = auth::refusal(&error);
+                if refusal.code.retryable() {
+                    return reply.refuse(&refusal);
+                }
+                Err(refusal)
             }
         };
         match identified {

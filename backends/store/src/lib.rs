@@ -5,6 +5,7 @@
 //! (`decisions`), how rows read (`rows`), how a time is kept (`at`). Each then says in its own SQL how to apply a batch,
 //! write a decision, and read.
 
+mod accounts;
 mod at;
 mod batch;
 mod calls;

@@ -31,7 +31,6 @@ macro_rules! row {
         }
     };
 }
-
 pub(crate) use row;
 
 row! {

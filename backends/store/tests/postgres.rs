@@ -15,6 +15,20 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar};
 
 parlor_core::store_contract!(make());
 
+mod accounts {
+    use parlor_core::ports::accounts_contract::Subject;
+
+    use super::Database;
+
+    parlor_core::accounts_contract!(make());
+
+    async fn make() -> Subject {
+        let database = Database::make().await;
+        let store = database.store().await;
+        Subject { accounts: store.clone(), store, encode: parlor_proto::encode, close: Box::pin(database.drop()) }
+    }
+}
+
 /// A database of a test's own.
 struct Database {
     server: String,

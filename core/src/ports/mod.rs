@@ -1,6 +1,7 @@
 //! What Parlor asks of the world. Seams are cut by guarantee: each trait's docs are its specification, and the contract
 //! suite beside it (feature `contract`) runs unchanged on every implementation.
 
+pub mod accounts;
 pub mod blobs;
 pub mod devices;
 pub mod fanout;
@@ -14,6 +15,8 @@ pub mod safety;
 pub mod sessions;
 pub mod store;
 
+#[cfg(feature = "contract")]
+pub mod accounts_contract;
 #[cfg(feature = "contract")]
 pub mod blobs_contract;
 #[cfg(feature = "contract")]

@@ -36,7 +36,8 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- users ----------------------------------------------------------------------------------------------------
 
-    /// Writes a user's name and avatar as a token gave them, making the user on first sight.
+    /// Writes a user's name and avatar as a token gave them, making the user on first sight, or again after a deletion.
+    /// One who has an account of Parlor's own ([`super::accounts`]) stays as that has it.
     async fn see_user(&self, user: &Actor) -> Result<(), Unavailable>;
 
     /// The profiles of those who exist.
@@ -118,7 +119,8 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- upkeep ----------------------------------------------------------------------------------------------------
 
-    /// Makes what has to be there ahead of time (next months' partitions) and removes what is over (sent outbox rows).
+    /// Makes what has to be there ahead of time (next months' partitions) and removes what is over (sent outbox rows,
+    /// sessions of accounts that have ended).
     async fn maintain(&self) -> Result<(), Unavailable>;
 
     /// Whether it answers now, for readiness.

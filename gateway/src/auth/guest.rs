@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parlor_core::event::Actor;
 use parlor_core::ids::UserId;
+use parlor_core::time::Timestamp;
 use sha2::Digest;
 
 use super::Identity;
@@ -51,7 +52,8 @@ pub(crate) fn guest(lineage: &str, name: Option<&str>) -> Identity {
         clean.take(NAME_CHARS).collect()
     });
     let name = given.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("Guest {}", &id[6..10]));
-    Identity { user: Actor { id: UserId::trusted(id), name: Arc::from(name), avatar: None }, expires: None }
+    let user = Actor { id: UserId::trusted(id), name: Arc::from(name), avatar: None };
+    Identity { user, expires: None, session: None, issued: Timestamp::now() }
 }
 
 #[cfg(test)]

@@ -1,10 +1,24 @@
-//! Who a socket is: a verified token, or a guest where guests are let in.
+//! Who a socket or a request is: a verified token, or a guest where guests are let in; and how one gets a token.
 
+mod ended;
 mod expiry;
 mod guest;
+mod issue;
+mod jwks;
+mod password;
+mod refresh;
+mod server_key;
 mod token;
 
+pub(crate) use ended::{admit, end, heed as heed_logout, refusal};
 pub(crate) use expiry::expire;
 pub(crate) use guest::{guest, is_private_id, lineage, private_id};
-pub(crate) use token::Identity;
+pub(crate) use issue::{Issued, issue};
+pub(crate) use password::Passwords;
+pub(crate) use refresh::{
+    cookie as refresh_cookie, hash as refresh_hash, no_cookie as no_refresh_cookie, presented as presented_refresh,
+    token as refresh_token,
+};
+pub(crate) use server_key::ServerKeys;
 pub use token::{Claims, Invalid, Tokens, mint};
+pub(crate) use token::{Identity, SERVER};

@@ -1,15 +1,19 @@
-//! JSON Web Tokens: one pinned algorithm (HS256), `exp`, `iss`, `aud` and `sub` required, `nbf` respected, 5 s of
-//! leeway. Every failure is one and the same to the client.
+//! JSON Web Tokens: one pinned algorithm, `exp`, `iss`, `aud` and `sub` required, `nbf` respected, 5 s of leeway. Every
+//! failure is one and the same to the client.
+//!
+//! HS256 with Parlor's own secret, or the algorithm of an external issuer with the keys of its set ([`super::jwks`]).
 
 use std::sync::Arc;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode_header};
 use parlor_core::event::Actor;
 use parlor_core::ids::UserId;
 use parlor_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::config::Auth;
+use super::jwks::Issuer;
+use crate::config::{self, Auth};
 
 /// What a token says. `userId`, `userName` and `userAvatar` are the names that `dotted-architecture.md` §4 uses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,7 +38,23 @@ pub struct Claims {
     /// A URL.
     #[serde(rename = "userAvatar", default, skip_serializing_if = "Option::is_none")]
     pub user_avatar: Option<String>,
+    /// The session that it belongs to, and ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// An external issuer's display name (OpenID Connect Core §5.1), where `userName` is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// An external issuer's picture, where `userAvatar` is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
 }
+
+/// The longest token that is looked at, in bytes.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// Names and pictures are cut at, or left out above, so many characters: the issuer's, so no reason to refuse.
+const NAME_CHARS: usize = 255;
+const AVATAR_CHARS: usize = 2_048;
 
 /// A verified identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +63,10 @@ pub(crate) struct Identity {
     pub(crate) user: Actor,
     /// Until when. `None`: a guest's, which does not expire.
     pub(crate) expires: Option<Timestamp>,
+    /// The session that its token belongs to.
+    pub(crate) session: Option<Box<str>>,
+    /// When its token was made, or its session began.
+    pub(crate) issued: Timestamp,
 }
 
 /// Signs claims with a secret, HS256.
@@ -53,28 +77,52 @@ pub fn mint(claims: &Claims, secret: &str) -> Result<String, jsonwebtoken::error
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret.as_bytes()))
 }
 
-/// Verifies tokens with the current secret and, while keys rotate, the one before.
+/// Verifies tokens.
 pub struct Tokens {
-    keys: Vec<DecodingKey>,
+    keys: Keys,
     validation: Validation,
 }
 
-/// The token is not one of ours, or not any more. Why is for the log alone.
+enum Keys {
+    /// The current secret and, while secrets rotate, the one before.
+    Own(Vec<DecodingKey>),
+    /// Somebody else's.
+    Issuer(Arc<Issuer>),
+}
+
+/// Why a token is not taken. The reason is for the log alone.
 #[derive(Debug, thiserror::Error)]
-#[error("invalid token: {0}")]
-pub struct Invalid(String);
+pub enum Invalid {
+    /// It is not one of ours, or not any more.
+    #[error("invalid token: {0}")]
+    Token(String),
+    /// Nobody can tell now: the issuer's keys cannot be had. The same token may be good later.
+    #[error("the token cannot be checked: {0}")]
+    Away(String),
+}
 
 impl Tokens {
     /// With the keys and names of `auth`.
     pub fn new(auth: &Auth) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
+        let algorithm = match auth.algorithm {
+            config::Algorithm::Hs256 => Algorithm::HS256,
+            config::Algorithm::Rs256 => Algorithm::RS256,
+            config::Algorithm::Es256 => Algorithm::ES256,
+            config::Algorithm::EdDsa => Algorithm::EdDSA,
+        };
+        let mut validation = Validation::new(algorithm);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&auth.issuer]);
         validation.set_audience(&[&auth.audience]);
         validation.validate_nbf = true;
         validation.leeway = 5;
-        let secrets = [Some(&auth.secret), auth.previous_secret.as_ref()];
-        let keys = secrets.into_iter().flatten().map(|secret| DecodingKey::from_secret(secret.as_bytes())).collect();
+        let keys = match &auth.jwks_url {
+            Some(url) => Keys::Issuer(Issuer::new(url.clone(), algorithm)),
+            None => {
+                let secrets = [Some(&auth.secret), auth.previous_secret.as_ref()].into_iter().flatten();
+                Keys::Own(secrets.map(|secret| DecodingKey::from_secret(secret.as_bytes())).collect())
+            }
+        };
         Self { keys, validation }
     }
 
@@ -82,29 +130,64 @@ impl Tokens {
     ///
     /// # Errors
     /// Why it is not good: for an operator or the log, never for the client.
-    pub fn claims(&self, token: &str) -> Result<Claims, Invalid> {
-        let mut reason = String::from("no key");
-        for key in &self.keys {
-            match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
-                Ok(data) => return Ok(data.claims),
-                Err(error) => reason = error.to_string(),
+    pub async fn claims(&self, token: &str) -> Result<Claims, Invalid> {
+        if token.len() > MAX_BYTES {
+            return Err(Invalid::Token(format!("more than {MAX_BYTES} bytes")));
+        }
+        let header = decode_header(token).map_err(|error| Invalid::Token(error.to_string()))?;
+        // Extensions that must be understood are none that we understand (RFC 7515 §4.1.11).
+        if header.crit.is_some() || !self.validation.algorithms.contains(&header.alg) {
+            return Err(Invalid::Token("its header is not one of ours".into()));
+        }
+        match &self.keys {
+            Keys::Issuer(issuer) => self.decode(token, &issuer.key(header.kid.as_deref()).await?),
+            Keys::Own(keys) => {
+                let mut outcome = Err(Invalid::Token("no key".into()));
+                for key in keys {
+                    outcome = self.decode(token, key);
+                    if outcome.is_ok() {
+                        break;
+                    }
+                }
+                outcome
             }
         }
-        Err(Invalid(reason))
     }
 
-    pub(crate) fn verify(&self, token: &str) -> Result<Identity, Invalid> {
-        identity(self.claims(token)?)
+    fn decode(&self, token: &str, key: &DecodingKey) -> Result<Claims, Invalid> {
+        let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
+        decoded.map(|data| data.claims).map_err(|error| Invalid::Token(error.to_string()))
+    }
+
+    pub(crate) async fn verify(&self, token: &str) -> Result<Identity, Invalid> {
+        identity(self.claims(token).await?)
     }
 }
 
 fn identity(claims: Claims) -> Result<Identity, Invalid> {
-    let id = UserId::parse(&claims.sub).ok_or_else(|| Invalid("sub is no user id".into()))?;
-    let name =
-        claims.user_name.filter(|name| !name.trim().is_empty()).map_or_else(|| Arc::from(id.as_str()), Arc::from);
-    let user = Actor { id, name, avatar: claims.user_avatar.map(Arc::from) };
-    Ok(Identity { user, expires: Some(Timestamp(claims.exp.saturating_mul(1000))) })
+    let id = UserId::parse(&claims.sub).ok_or_else(|| Invalid::Token("sub is no user id".into()))?;
+    if id.as_str() == SERVER {
+        return Err(Invalid::Token("sub is nobody's".into()));
+    }
+    let name = claims.user_name.or(claims.name).filter(|name| !name.trim().is_empty());
+    let name = name.map(|name| name.chars().filter(|char| !char.is_control()).take(NAME_CHARS).collect::<String>());
+    let name = name.map_or_else(|| Arc::from(id.as_str()), Arc::from);
+    let avatar = claims.user_avatar.or(claims.picture).filter(|url| url.chars().count() <= AVATAR_CHARS);
+    let user = Actor { id, name, avatar: avatar.map(Arc::from) };
+    let issued = began(claims.sid.as_deref()).unwrap_or(Timestamp(claims.iat.saturating_mul(1000)));
+    let expires = Some(Timestamp(claims.exp.saturating_mul(1000)));
+    Ok(Identity { user, expires, session: claims.sid.map(Box::from), issued })
 }
+
+/// When a session of ours began: its id says so, to the millisecond.
+fn began(session: Option<&str>) -> Option<Timestamp> {
+    let (seconds, nanos) = Uuid::try_parse(session?).ok()?.get_timestamp()?.to_unix();
+    let seconds = i64::try_from(seconds).ok()?;
+    Some(Timestamp(seconds.saturating_mul(1000)).plus_millis(i64::from(nanos / 1_000_000)))
+}
+
+/// The id under which the team's own back end acts: nobody's, and no token is good for it.
+pub(crate) const SERVER: &str = "server";
 
 #[cfg(test)]
 mod tests {
@@ -121,6 +204,9 @@ mod tests {
             user_id: None,
             user_name: Some("User 1".into()),
             user_avatar: None,
+            sid: None,
+            name: None,
+            picture: None,
         }
     }
 
@@ -128,45 +214,85 @@ mod tests {
         Config::for_testing("t").auth
     }
 
-    fn verify(auth: &Auth, claims: &Claims, secret: &str) -> bool {
-        Tokens::new(auth).verify(&mint(claims, secret).expect("signed")).is_ok()
+    async fn verify(auth: &Auth, claims: &Claims, secret: &str) -> bool {
+        Tokens::new(auth).verify(&mint(claims, secret).expect("signed")).await.is_ok()
     }
 
-    #[test]
-    fn a_token_of_ours_names_its_user() {
+    #[tokio::test]
+    async fn a_token_of_ours_names_its_user() {
         let auth = auth();
-        let identity = Tokens::new(&auth).verify(&mint(&claims(), &auth.secret).expect("signed")).expect("valid");
+        let identity = Tokens::new(&auth).verify(&mint(&claims(), &auth.secret).expect("signed")).await.expect("valid");
         assert_eq!((identity.user.id.as_str(), &*identity.user.name), ("u1", "User 1"));
     }
 
-    #[test]
-    fn a_token_of_another_key_issuer_audience_or_time_is_refused() {
+    #[tokio::test]
+    async fn a_token_of_another_key_issuer_audience_or_time_is_refused() {
         let auth = auth();
-        assert!(!verify(&auth, &claims(), "another secret"));
-        assert!(!verify(&auth, &Claims { iss: "x".into(), ..claims() }, &auth.secret));
-        assert!(!verify(&auth, &Claims { aud: "x".into(), ..claims() }, &auth.secret));
-        assert!(!verify(&auth, &Claims { exp: 1, ..claims() }, &auth.secret));
-        assert!(!verify(&auth, &Claims { sub: String::new(), ..claims() }, &auth.secret));
+        assert!(!verify(&auth, &claims(), "another secret").await);
+        assert!(!verify(&auth, &Claims { iss: "x".into(), ..claims() }, &auth.secret).await);
+        assert!(!verify(&auth, &Claims { aud: "x".into(), ..claims() }, &auth.secret).await);
+        assert!(!verify(&auth, &Claims { exp: 1, ..claims() }, &auth.secret).await);
+        assert!(!verify(&auth, &Claims { sub: String::new(), ..claims() }, &auth.secret).await);
     }
 
-    #[test]
-    fn a_token_without_an_algorithm_or_signature_is_refused() {
+    #[tokio::test]
+    async fn a_token_without_an_algorithm_or_signature_is_refused() {
         use base64::Engine;
         let b64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let header = b64.encode(r#"{"alg":"none","typ":"JWT"}"#);
         let body = b64.encode(serde_json::to_string(&claims()).expect("JSON"));
         let tokens = Tokens::new(&auth());
-        assert!(tokens.verify(&format!("{header}.{body}.")).is_err());
+        assert!(tokens.verify(&format!("{header}.{body}.")).await.is_err());
         let signed = mint(&claims(), &auth().secret).expect("signed");
         let (unsigned, _) = signed.rsplit_once('.').expect("three parts");
-        assert!(tokens.verify(&format!("{unsigned}.")).is_err());
-        assert!(tokens.verify("").is_err());
+        assert!(tokens.verify(&format!("{unsigned}.")).await.is_err());
+        assert!(tokens.verify("").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_key_before_is_accepted_while_keys_rotate() {
+        let auth = Auth { previous_secret: Some("the old one".into()), ..auth() };
+        assert!(verify(&auth, &claims(), "the old one").await);
+        assert!(verify(&auth, &claims(), &auth.secret).await);
+    }
+
+    #[tokio::test]
+    async fn a_header_that_must_be_understood_or_points_at_a_key_changes_nothing() {
+        let (auth, secret) = (auth(), auth().secret);
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        let sign = |header: &Header| jsonwebtoken::encode(header, &claims(), &key).expect("signed");
+        let crit = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::HS256) };
+        assert!(Tokens::new(&auth).verify(&sign(&crit)).await.is_err());
+        let pointing =
+            Header { jku: Some("http://127.0.0.1:1/".into()), kid: Some("../x".into()), ..Header::default() };
+        assert!(Tokens::new(&auth).verify(&sign(&pointing)).await.is_ok(), "the key is ours, wherever it points");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_the_server_and_a_token_has_its_bounds() {
+        let auth = auth();
+        assert!(!verify(&auth, &Claims { sub: SERVER.into(), ..claims() }, &auth.secret).await);
+        assert!(!verify(&auth, &Claims { user_name: Some("x".repeat(MAX_BYTES)), ..claims() }, &auth.secret).await);
     }
 
     #[test]
-    fn the_key_before_is_accepted_while_keys_rotate() {
-        let auth = Auth { previous_secret: Some("the old one".into()), ..auth() };
-        assert!(verify(&auth, &claims(), "the old one"));
-        assert!(verify(&auth, &claims(), &auth.secret));
+    fn name_and_avatar_come_from_the_claims_of_the_documents_else_from_openid_connects() {
+        let (name, picture) = (Some("Eve".to_owned()), Some("https://example.com/e.png".to_owned()));
+        let documents = Claims { user_avatar: picture.clone(), name: Some("not this".into()), ..claims() };
+        let user = identity(documents).expect("an identity").user;
+        assert_eq!((&*user.name, user.avatar.as_deref()), ("User 1", picture.as_deref()));
+        let openid = Claims { user_name: None, name, picture: picture.clone(), ..claims() };
+        let user = identity(openid).expect("an identity").user;
+        assert_eq!((&*user.name, user.avatar.as_deref()), ("Eve", picture.as_deref()));
+        let neither = Claims { user_name: Some("  ".into()), ..claims() };
+        assert_eq!(&*identity(neither).expect("an identity").user.name, "u1");
+    }
+
+    #[test]
+    fn a_session_says_when_it_began() {
+        let (before, session) = (Timestamp::now(), Uuid::now_v7().to_string());
+        let began = began(Some(&session)).expect("a time");
+        assert!(before <= began && began <= Timestamp::now());
+        assert_eq!(super::began(Some("a session of somebody else's")), None);
     }
 }

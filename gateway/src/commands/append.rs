@@ -15,7 +15,7 @@ use crate::Shared;
 ///
 /// # Errors
 /// It is certainly not in the log.
-pub(super) fn append(shared: &Shared, event: &Event) -> Result<Pending, ChatError> {
+pub(crate) fn append(shared: &Shared, event: &Event) -> Result<Pending, ChatError> {
     shared.ports.log.append(event).map_err(|error| match error {
         AppendError::Full => ChatError::busy("messages cannot be accepted right now"),
         AppendError::TooLarge => ChatError::new(Code::TooLarge, "the message is too large"),
@@ -30,7 +30,7 @@ pub(super) fn append(shared: &Shared, event: &Event) -> Result<Pending, ChatErro
 ///
 /// # Errors
 /// `UNKNOWN` when nobody can tell whether the event is in the log.
-pub(super) async fn answer(shared: &Shared, room: &RoomId, pending: Pending) -> Result<Appended, ChatError> {
+pub(crate) async fn answer(shared: &Shared, room: &RoomId, pending: Pending) -> Result<Appended, ChatError> {
     let appended = pending.await.map_err(|error| match error {
         ReportError::Unknown => {
             ChatError::new(Code::Unknown, "nobody knows whether it was sent; send it again with the same tempId")
@@ -47,7 +47,7 @@ pub(super) async fn answer(shared: &Shared, room: &RoomId, pending: Pending) -> 
 }
 
 /// Decides a change of a room in the store.
-pub(super) async fn decide(shared: &Shared, room: &RoomId, change: &Change) -> Result<Decision, ChatError> {
+pub(crate) async fn decide(shared: &Shared, room: &RoomId, change: &Change) -> Result<Decision, ChatError> {
     shared.ports.store.change(room, change).await.map_err(|error| match error {
         ChangeError::Refused(error) => error,
         ChangeError::Unavailable(error) => {
@@ -59,7 +59,7 @@ pub(super) async fn decide(shared: &Shared, room: &RoomId, change: &Change) -> R
 
 /// Appends every unsent event of a room's decisions, oldest first, and waits until the log has them. What cannot be
 /// appended now the persister's relay appends later: the decision stands.
-pub(super) async fn relay(shared: &Arc<Shared>, room: &RoomId) {
+pub(crate) async fn relay(shared: &Arc<Shared>, room: &RoomId) {
     let rows = match shared.ports.store.outbox(room).await {
         Ok(rows) => rows,
         Err(error) => {

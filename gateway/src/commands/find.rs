@@ -42,6 +42,15 @@ pub(super) async fn message(
     Ok((place, role))
 }
 
+/// Where a message is, whoever asks: for the team's own back end.
+pub(crate) async fn place(shared: &Arc<Shared>, id: MessageId) -> Result<Place, ChatError> {
+    match shared.hub.recent.find(id) {
+        Some(place) if place.deleted => Err(ChatError::not_found("message")),
+        Some(place) => Ok(place),
+        None => stored(shared, id, None).await,
+    }
+}
+
 /// Asks the store, and waits for it while it lags: "not found" only once it has seen all that the log had on arrival.
 async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> Result<Place, ChatError> {
     let busy = |error: Unavailable| {

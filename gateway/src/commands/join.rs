@@ -148,7 +148,7 @@ async fn channel(shared: &Arc<Shared>, user: &Actor, id: &RoomId) -> Result<Stan
 }
 
 /// A room as asked for; the decision sets the rest.
-pub(super) fn new_room(id: RoomId, kind: RoomKind, creator: &Actor, name: Option<String>) -> Room {
+pub(crate) fn new_room(id: RoomId, kind: RoomKind, creator: &Actor, name: Option<String>) -> Room {
     Room {
         id,
         kind,

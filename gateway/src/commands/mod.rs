@@ -14,6 +14,7 @@ mod delete;
 mod delete_room;
 mod devices;
 mod edit;
+mod erase;
 mod file_url;
 mod find;
 mod history;
@@ -39,9 +40,12 @@ use std::sync::Arc;
 use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
 
+pub(crate) use append::{answer, append, decide, relay};
 pub(crate) use devices::key as push_key;
+pub(crate) use erase::erase;
+pub(crate) use find::place as place_of;
 pub(crate) use history::readable;
-pub(crate) use join::{end_lease, exit_channel, rejoin_channel, reserved};
+pub(crate) use join::{end_lease, exit_channel, new_room, rejoin_channel, reserved};
 pub(crate) use reply::Reply;
 pub(crate) use typing::{Typing, end as end_typing};
 

@@ -36,7 +36,7 @@ pub(crate) use recent::{Place, Recent};
 pub(crate) use room::Frames;
 
 use crate::client::Client;
-use crate::{Ports, Shared, commands, resume};
+use crate::{Ports, Shared, auth, commands, resume};
 use chain::Verdict;
 use repair::repair;
 use room::Room;
@@ -276,7 +276,7 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
                 shared.blocks.forget(&owner, user);
             }
         }
-        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } => {
+        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } | Kind::LoggedOut { .. } => {
             heed_inbox(shared, without.as_deref().unwrap_or(&room.clients), delivery);
         }
         Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
@@ -285,7 +285,6 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         | Kind::MessagePinned { .. }
         | Kind::RoomCreated { .. }
         | Kind::RoomMuted { .. }
-        | Kind::LoggedOut { .. }
         | Kind::Receipt { .. }
         | Kind::Other { .. } => {}
     }
@@ -344,6 +343,7 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
                 }
             });
         }
+        Kind::LoggedOut { session } => auth::heed_logout(clients, session.as_deref(), delivery.time),
         _ => {}
     }
 }

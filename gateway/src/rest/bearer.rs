@@ -10,7 +10,7 @@ use parlor_core::error::{ChatError, Code};
 
 use super::Form;
 use crate::Shared;
-use crate::auth::Identity;
+use crate::auth::{self, Identity};
 
 /// A request's user. A route that takes it answers 401 to a request without a valid token.
 pub(crate) struct Bearer(pub(crate) Identity);
@@ -19,7 +19,7 @@ impl FromRequestParts<Arc<Shared>> for Bearer {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
-        identity(parts, shared).map(Self).map_err(|error| Form::of_path(parts.uri.path()).refuse(&error))
+        identity(parts, shared).await.map(Self).map_err(|error| Form::of_path(parts.uri.path()).refuse(&error))
     }
 }
 
@@ -35,7 +35,7 @@ impl OptionalFromRequestParts<Arc<Shared>> for Bearer {
     }
 }
 
-fn identity(parts: &Parts, shared: &Shared) -> Result<Identity, ChatError> {
+async fn identity(parts: &Parts, shared: &Shared) -> Result<Identity, ChatError> {
     let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(token) = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| {
         // Schemes are compared without regard to case (RFC 9110 §11.1).
@@ -43,8 +43,8 @@ fn identity(parts: &Parts, shared: &Shared) -> Result<Identity, ChatError> {
     }) else {
         return Err(ChatError::new(Code::Unauthorized, "Authentication token required"));
     };
-    shared.tokens.verify(token.1.trim()).map_err(|error| {
+    auth::admit(shared, token.1.trim()).await.map_err(|error| {
         tracing::info!(%error, "a request's token was refused");
-        ChatError::new(Code::Unauthorized, "Invalid token")
+        auth::refusal(&error)
     })
 }

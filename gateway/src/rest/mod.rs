@@ -4,11 +4,18 @@
 //! look in its document. [`carry_out`] does the rest. Everything here is below `/api`; bodies hold 64 KiB at most
 //! (uploads have a route of their own).
 
+mod accounts;
+mod address;
 mod bearer;
+mod body;
+mod credentials;
 mod devices;
 mod errors;
 mod files;
+mod me;
 mod rooms;
+mod server;
+mod signed_in;
 
 use std::sync::Arc;
 
@@ -39,6 +46,9 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .merge(files::routes())
         .merge(rooms::routes())
         .merge(devices::routes())
+        .merge(accounts::routes())
+        .merge(me::routes())
+        .merge(server::routes())
         .route("/api", any(|| async { unknown() }))
         .route("/api/{*path}", any(|| async { unknown() }))
         .layer(DefaultBodyLimit::max(MAX_BODY))

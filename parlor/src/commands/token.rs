@@ -30,6 +30,9 @@ pub(super) fn check(config: &Config, token: &str) -> Result<()> {
 }
 
 fn sign(config: &Config, wanted: Gentoken, now: Timestamp) -> Result<String> {
+    if !config.auth.jwks_url.is_empty() {
+        bail!("auth.jwks_url is set: tokens come from that issuer, and none made here would be good");
+    }
     let Some(user) = UserId::parse(&wanted.user) else {
         bail!("--user: an id has 1 to 255 characters and no control characters");
     };
@@ -42,6 +45,9 @@ fn sign(config: &Config, wanted: Gentoken, now: Timestamp) -> Result<String> {
         user_avatar: wanted.avatar,
         iss: config.auth.issuer.clone(),
         aud: config.auth.audience.clone().into(),
+        sid: None,
+        name: None,
+        picture: None,
         iat,
         exp: i64::try_from(ttl).ok().and_then(|ttl| iat.checked_add(ttl)).context("--ttl is too long")?,
     };
@@ -49,7 +55,10 @@ fn sign(config: &Config, wanted: Gentoken, now: Timestamp) -> Result<String> {
 }
 
 fn verify(config: &Config, token: &str) -> Result<Claims> {
-    Tokens::new(&compose::auth(config)).claims(token.trim()).context("the token is not good")
+    // An external issuer's keys are fetched.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let tokens = Tokens::new(&compose::auth(config));
+    runtime.block_on(tokens.claims(token.trim())).context("the token is not good")
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         limits: redis.clone(),
         sessions: redis,
         files: blobs.map(|blobs| Storage { files: postgres.clone(), blobs }),
+        accounts: postgres.clone(),
         store,
         safety: postgres.clone(),
         devices: postgres.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parlor_gateway::vocabularies::{Rules, Vocabulary};
 
-use crate::config::{Config, Span};
+use crate::config::{Config, Mode, Span};
 
 /// A process's name: the one configured, else the host's, of which there is one.
 pub(super) fn name(configured: &str) -> String {
@@ -22,6 +22,18 @@ pub(crate) fn auth(config: &Config) -> parlor_gateway::Auth {
         previous_secret: Some(previous.to_owned()).filter(|secret| !secret.is_empty()),
         issuer: config.auth.issuer.clone(),
         audience: config.auth.audience.clone(),
+        algorithm: match config.auth.algorithm.as_str() {
+            "RS256" => parlor_gateway::Algorithm::Rs256,
+            "ES256" => parlor_gateway::Algorithm::Es256,
+            "EdDSA" => parlor_gateway::Algorithm::EdDsa,
+            _ => parlor_gateway::Algorithm::Hs256,
+        },
+        jwks_url: Some(config.auth.jwks_url.clone()).filter(|url| !url.is_empty()),
+        ttl: config.auth.ttl.0,
+        refresh_ttl: config.auth.refresh_ttl.0,
+        registration: config.auth.registration,
+        insecure_cookies: config.mode == Mode::Development,
+        server_keys: config.auth.server_keys.iter().map(|key| key.reveal().to_owned()).collect(),
         guests: config.auth.guests,
         patience: Duration::from_secs(10),
         grace: Duration::from_secs(60),
@@ -51,6 +63,8 @@ pub(super) fn gateway(config: &Config, name: &str, push: parlor_gateway::Push) -
             history: config.limits.history.0,
             event: config.limits.event.0,
             file: config.limits.file.0,
+            login: config.limits.login.0,
+            register: config.limits.register.0,
         },
         rules: Rules { max_content_chars: config.content.max_chars, ..Rules::default() },
         files: parlor_gateway::files::Rules {

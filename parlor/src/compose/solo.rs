@@ -69,6 +69,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         safety: sqlite.clone(),
         devices: sqlite.clone(),
         keys: sqlite.clone(),
+        accounts: sqlite.clone(),
     };
     let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory")?;
 

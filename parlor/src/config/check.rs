@@ -39,7 +39,10 @@ const SECRET_BYTES: usize = 32;
 pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     let mut wrong = Vec::new();
     if matches!(role, Role::Gateway | Role::Solo | Role::Token) {
-        secrets(config, &mut wrong);
+        if config.auth.jwks_url.is_empty() {
+            secrets(config, &mut wrong);
+        }
+        issuer(config, &mut wrong);
     }
     if matches!(role, Role::Gateway | Role::Solo) {
         gateway(config, &mut wrong);
@@ -82,6 +85,36 @@ fn secrets(config: &Config, wrong: &mut Vec<String>) {
             wrong.push(format!("{name} is one that everybody knows, which production refuses: {HOW}; {TRY}"));
         } else if secret.reveal().len() < SECRET_BYTES {
             wrong.push(format!("{name} has less than {SECRET_BYTES} bytes, which production refuses: {HOW}; {TRY}"));
+        }
+    }
+}
+
+/// The issuer of tokens, and the keys of the team's own back end.
+fn issuer(config: &Config, wrong: &mut Vec<String>) {
+    let auth = &config.auth;
+    match (auth.algorithm.as_str(), auth.jwks_url.as_str()) {
+        ("HS256", "") => {}
+        ("HS256", _) => {
+            wrong.push("auth.jwks_url: an issuer's public keys do not go with HS256: set auth.algorithm".into());
+        }
+        ("RS256" | "ES256" | "EdDSA", "") => {
+            wrong.push(format!("auth.algorithm: {} needs the issuer's keys: set auth.jwks_url", auth.algorithm));
+        }
+        ("RS256" | "ES256" | "EdDSA", url) => {
+            let https = url.starts_with("https://");
+            if !https && !(config.mode == Mode::Development && url.starts_with("http://")) {
+                wrong.push("auth.jwks_url does not begin with https://".into());
+            }
+        }
+        (other, _) => wrong.push(format!("auth.algorithm: '{other}' is none of HS256, RS256, ES256, EdDSA")),
+    }
+    let short = |key: &super::values::Secret| key.reveal().len() < SECRET_BYTES;
+    if config.mode == Mode::Production && auth.server_keys.iter().any(short) {
+        wrong.push(format!("auth.server_keys has one of less than {SECRET_BYTES} bytes, which production refuses"));
+    }
+    for (name, span) in [("auth.ttl", auth.ttl), ("auth.refresh_ttl", auth.refresh_ttl)] {
+        if span.0 < Duration::from_secs(1) {
+            wrong.push(format!("{name} is at least 1s"));
         }
     }
 }

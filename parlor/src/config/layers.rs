@@ -182,7 +182,7 @@ fn checked(leaf: &Leaf, known: &BTreeMap<String, Value>) -> Result<Value> {
 /// What is wrong with a setting. The value of one that may hold a secret is not repeated.
 fn wrong(leaf: &Leaf, reason: &str) -> anyhow::Error {
     let Leaf { key, origin, .. } = leaf;
-    let holds_a_secret = key.ends_with("secret") || key.ends_with("password") || key.ends_with("url");
+    let holds_a_secret = ["secret", "password", "keys"].iter().any(|end| key.ends_with(end)) || key.ends_with("url");
     let reason = if holds_a_secret { "it is not a text" } else { reason };
     if origin.ends_with(key.as_str()) {
         anyhow::anyhow!("{origin}: {reason}")

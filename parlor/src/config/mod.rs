@@ -34,6 +34,7 @@ impl Config {
             config.delivery_worker.listen = "127.0.0.1:9101".into();
             config.persister.listen = "127.0.0.1:9111".into();
             config.auth.guests = true;
+            config.auth.registration = true;
             config.rooms.create_on_join = true;
             config.rooms.guests_create = true;
             config.http.allowed_origins = vec!["*".into()];

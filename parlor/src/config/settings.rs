@@ -106,7 +106,7 @@ section! {
 }
 
 section! {
-    /// Who somebody is: JSON Web Tokens, signed with HS256.
+    /// Who somebody is: JSON Web Tokens, from Parlor's own accounts or an external issuer.
     Auth {
         /// Signs and checks tokens: at least 32 bytes that nobody can guess (`openssl rand -base64 48`), the same on
         /// every gateway. In development, if empty, one that everybody knows.
@@ -117,8 +117,20 @@ section! {
         issuer: String = "parlor".into(),
         /// What a token's `aud` must be.
         audience: String = "parlor".into(),
-        /// How long a token made by `parlor gentoken` is good.
+        /// How long a token is good that a sign-in, a refresh or `parlor gentoken` makes.
         ttl: Span = Span::seconds(3600),
+        /// How long a sign-in lasts without a refresh. Each refresh counts from anew.
+        refresh_ttl: Span = Span::days(30),
+        /// Whether anybody may make an account (`POST /api/auth/register`). In development true.
+        registration: bool = false,
+        /// What signs tokens: "HS256" with the secret above, or "RS256", "ES256" or "EdDSA" with the keys at `jwks_url`.
+        algorithm: String = "HS256".into(),
+        /// Where an external issuer publishes its public keys (a JSON Web Key Set, over https). All tokens are then its
+        /// own: there are no accounts here, and users are made when they first come in.
+        jwks_url: String = String::new(),
+        /// Keys with which the team's own back end acts over REST (`/api/server`): at least 32 bytes each that nobody
+        /// can guess (`openssl rand -base64 48`). Every one of them holds, so that one can take another's place.
+        server_keys: Vec<Secret> = Vec::new(),
         /// Whether who has no token may come in as a guest, under a name of their own choice. In development true.
         guests: bool = false,
     }
@@ -203,6 +215,10 @@ section! {
         history: RateLimit = RateLimit::per(300, 60),
         /// Events of any kind by one connection; who sends four times as many is disconnected.
         event: RateLimit = RateLimit::per(600, 10),
+        /// Sign-ins tried for one account. From one address ten times as many, and as many refreshes and new guests.
+        login: RateLimit = RateLimit::per(10, 60),
+        /// Accounts made from one address.
+        register: RateLimit = RateLimit::per(20, 3600),
     }
 }
 

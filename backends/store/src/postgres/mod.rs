@@ -1,5 +1,7 @@
 //! The store on PostgreSQL (12 or newer).
 
+mod accounts;
+mod accounts_port;
 mod apply;
 mod change;
 mod config;

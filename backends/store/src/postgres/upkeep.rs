@@ -1,6 +1,7 @@
 //! Migrations, partitions ahead of time, and what is over.
 
 use parlor_core::ports::Unavailable;
+use parlor_core::time::Timestamp;
 use sqlx::{Connection, PgConnection, query};
 
 use super::pool::Pool;
@@ -19,7 +20,8 @@ pub async fn migrate(config: &Config) -> Result<(), Unavailable> {
     connection.close().await.map_err(Pool::error)
 }
 
-/// Makes the partitions of the next two months and removes outbox rows that were sent over an hour ago.
+/// Makes the partitions of the next two months, and removes outbox rows that were sent over an hour ago and sessions
+/// that are over.
 pub(super) async fn maintain(pool: &Pool) -> Result<(), Unavailable> {
     let mut connection = pool.get().await?;
     let upkeep = async {
@@ -31,7 +33,8 @@ pub(super) async fn maintain(pool: &Pool) -> Result<(), Unavailable> {
         query("DELETE FROM outbox WHERE sent_at < now() - interval '1 hour'").execute(&mut *connection).await
     };
     upkeep.await.map_err(Pool::error)?;
-    Ok(())
+    drop(connection);
+    super::accounts::sweep(pool, Timestamp::now()).await
 }
 
 /// Whether it answers, with the schema in place.

@@ -8,12 +8,13 @@ use sqlx::{PgConnection, query, query_as};
 use super::pool::Pool;
 use crate::rows::UserRow;
 
-/// Writes a profile; a row that says the same already is not written again.
+/// Writes a profile; a row that says the same already is not written again, and one with an account says it better.
 pub(super) async fn see(pool: &Pool, user: &Actor) -> Result<(), Unavailable> {
     const SEE: &str = "\
         INSERT INTO users AS u (id, name, avatar_url) VALUES ($1, $2, $3) \
-        ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, avatar_url = EXCLUDED.avatar_url \
-        WHERE (u.name, u.avatar_url) IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.avatar_url)";
+        ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, avatar_url = EXCLUDED.avatar_url, deleted_at = NULL \
+        WHERE u.username IS NULL AND ((u.name, u.avatar_url) IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.avatar_url) \
+            OR u.deleted_at IS NOT NULL)";
     let mut connection = pool.get().await?;
     query(SEE)
         .bind(user.id.as_str())

@@ -1,5 +1,7 @@
 //! The store in an SQLite file, for one process.
 
+mod accounts;
+mod accounts_port;
 mod apply;
 mod change;
 mod devices;
@@ -172,7 +174,11 @@ impl Store for Sqlite {
     }
 
     async fn maintain(&self) -> Result<(), Unavailable> {
-        timed(NAME, "maintain", outbox::remove_sent(&self.pools)).await
+        let upkeep = async {
+            outbox::remove_sent(&self.pools).await?;
+            accounts::sweep(&self.pools, Timestamp::now()).await
+        };
+        timed(NAME, "maintain", upkeep).await
     }
 
     async fn check(&self) -> Result<(), Unavailable> {

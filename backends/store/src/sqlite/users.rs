@@ -10,12 +10,14 @@ use super::pools::{Pools, error};
 use crate::at::At;
 use crate::rows::UserRow;
 
-/// Writes a profile; a row that says the same already is not written again.
+/// Writes a profile; a row that says the same already is not written again, and one with an account says it better.
 pub(super) async fn see(pools: &Pools, user: &Actor) -> Result<(), Unavailable> {
     const SEE: &str = "\
         INSERT INTO users AS u (id, name, avatar_url, created_at) VALUES (?1, ?2, ?3, ?4) \
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url \
-        WHERE u.name IS NOT excluded.name OR u.avatar_url IS NOT excluded.avatar_url";
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, avatar_url = excluded.avatar_url, \
+            deleted_at = NULL \
+        WHERE u.username IS NULL AND (u.name IS NOT excluded.name OR u.avatar_url IS NOT excluded.avatar_url \
+            OR u.deleted_at IS NOT NULL)";
     let see = async {
         let mut tx = pools.write().await?;
         query(SEE)

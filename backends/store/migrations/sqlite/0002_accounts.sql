@@ -1,0 +1,31 @@
+-- As migrations/postgres.
+
+-- Usernames are ASCII, and addresses are kept in lower case.
+CREATE UNIQUE INDEX users_username_folded ON users (lower(username)) WHERE username IS NOT NULL;
+
+-- Who was deleted keeps a row, without a name, so that a direct room still has its other side.
+ALTER TABLE users ADD COLUMN deleted_at INTEGER;
+
+-- A sign-in on one device.
+CREATE TABLE auth_sessions (
+    id         BLOB    PRIMARY KEY,
+    user_id    TEXT    NOT NULL REFERENCES users ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    -- When its newest token ends.
+    expires_at INTEGER NOT NULL,
+    ended_at   INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX auth_sessions_user ON auth_sessions (user_id) WHERE ended_at IS NULL;
+CREATE INDEX auth_sessions_expires ON auth_sessions (expires_at);
+
+-- Every refresh token that it had: a used one is kept until it would have ended, for its reuse to be noticed.
+CREATE TABLE refresh_tokens (
+    -- SHA-256.
+    hash       BLOB    PRIMARY KEY,
+    session_id BLOB    NOT NULL REFERENCES auth_sessions ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at    INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires_at);

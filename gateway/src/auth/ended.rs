@@ -1,0 +1,100 @@
+//! Sessions that were ended before their tokens: signed out on one device, or everywhere.
+//!
+//! Two things happen. The user's inbox is told ([`Kind::LoggedOut`]), in the log and so on every gateway, and each
+//! closes the sockets concerned as it hears it. And the ending is remembered beside the snapshots of sessions, for as
+//! long as the longest token that Parlor makes is good (at least a day): a token that is presented meanwhile is
+//! refused. That memory may forget, and while it is away nobody is refused by it; but no refresh token of an ended
+//! session is exchanged, so what is left then is the token's own time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parlor_core::error::{ChatError, Code};
+use parlor_core::event::{Actor, Event, Kind};
+use parlor_core::ids::{EventId, RoomId, UserId};
+use parlor_core::time::Timestamp;
+use parlor_socketio::CloseReason;
+use sha2::Digest;
+
+use super::{Identity, Invalid};
+use crate::Shared;
+use crate::client::Client;
+use crate::commands::{answer, append};
+use crate::vocabularies::News;
+
+/// All of a user's sessions that began before a time.
+const ALL: &str = "all";
+/// As long as a handshake waits for the memory of sessions.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Who a token says one is, unless its session was ended.
+pub(crate) async fn admit(shared: &Shared, token: &str) -> Result<Identity, Invalid> {
+    let identity = shared.tokens.verify(token).await?;
+    if was_ended(shared, &identity).await {
+        return Err(Invalid::Token("its session was ended".into()));
+    }
+    Ok(identity)
+}
+
+/// What a client is told of a token that is not taken: one and the same, whatever is wrong with it.
+pub(crate) fn refusal(error: &Invalid) -> ChatError {
+    match error {
+        Invalid::Token(_) => ChatError::new(Code::Unauthorized, "Invalid token"),
+        Invalid::Away(_) => ChatError::busy("tokens cannot be checked right now"),
+    }
+}
+
+async fn was_ended(shared: &Shared, identity: &Identity) -> bool {
+    let (name, kept) = (name(&identity.user.id), shared.config.auth.longest());
+    let sessions = &shared.ports.sessions;
+    let one = async {
+        match identity.session.as_deref() {
+            Some(session) => sessions.load(&name, session, kept).await.ok().flatten().is_some(),
+            None => false,
+        }
+    };
+    let all = async {
+        let loaded = sessions.load(&name, ALL, kept).await.ok().flatten();
+        let before = loaded.and_then(|loaded| std::str::from_utf8(&loaded.snapshot).ok()?.parse().ok());
+        before.is_some_and(|before: i64| identity.issued.0 <= before)
+    };
+    tokio::time::timeout(PATIENCE, async { tokio::join!(one, all) }).await.is_ok_and(|(one, all)| one || all)
+}
+
+/// Ends a session of a user (`None`: all that began up to now) on every gateway. Its refresh tokens are ended by
+/// whoever calls this.
+///
+/// # Errors
+/// The log is away: live sockets were not told, and the caller may try again.
+pub(crate) async fn end(shared: &Arc<Shared>, user: &Actor, session: Option<&str>) -> Result<(), ChatError> {
+    let (key, snapshot) = match session {
+        Some(session) => (session, Bytes::from_static(b"ended")),
+        None => (ALL, Bytes::from(Timestamp::now().0.to_string())),
+    };
+    let kept = shared.config.auth.longest();
+    if let Err(error) = shared.ports.sessions.save(&name(&user.id), key, snapshot, kept).await {
+        tracing::warn!(%error, "an ended session could not be noted; its token is good until it expires");
+    }
+    let room = RoomId::inbox(&user.id);
+    let kind = Kind::LoggedOut { session: session.map(str::to_owned) };
+    let event = Event { id: EventId::now(), room: room.clone(), actor: user.clone(), kind };
+    let pending = append(shared, &event)?;
+    answer(shared, &room, pending).await.map(|_| ())
+}
+
+/// Closes those of a user's sockets whose session has ended. Called under the inbox's lock.
+pub(crate) fn heed(clients: &[Arc<Client>], session: Option<&str>, at: Timestamp) {
+    for client in clients.iter().filter(|client| client.was_logged_out(session, at)) {
+        client.tell_all(&News::Unauthorized { message: "signed out" });
+        let client = client.clone();
+        // Closing leaves rooms, this inbox among them.
+        tokio::spawn(async move { client.socket.disconnect(CloseReason::ServerDisconnect) });
+    }
+}
+
+/// A name that no private id has, and that is the same length whatever the user's id holds.
+fn name(user: &UserId) -> String {
+    let hash = sha2::Sha256::digest(user.as_str().as_bytes());
+    hash.iter().fold(String::from("ended:"), |name, byte| format!("{name}{byte:02x}"))
+}
