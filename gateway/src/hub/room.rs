@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use parlor_core::event::{Delivery, Ephemeral};
 use parlor_core::ids::{RoomId, Seq};
+use parlor_core::time::Timestamp;
 use parlor_socketio::{Frame, Mark};
 use smallvec::SmallVec;
 use tokio::sync::OnceCell;
@@ -93,7 +94,7 @@ impl Room {
     /// The same for ephemeral news.
     pub(crate) fn tell(&self, room: &RoomId, news: &Ephemeral) {
         let mut frames = Frames::default();
-        let rendered = News::Ephemeral { room, news };
+        let rendered = News::Ephemeral { room, news, at: Timestamp::now() };
         for client in &self.clients {
             let Some(vocabulary) = client.ephemeral_as(news) else { continue };
             for frame in frames.of(vocabulary, &rendered, None) {

@@ -152,7 +152,7 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         ("left a channel", Ephemeral::Exited { user: ben.clone(), count: 2 }),
     ];
     for (title, news) in ephemeral.iter().chain(&samples::ephemeral()) {
-        tell(title, &News::Ephemeral { room: &room, news });
+        tell(title, &News::Ephemeral { room: &room, news, at: AT });
     }
     samples::inbox(&mut tell);
     let direct = Room {
@@ -195,7 +195,10 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
     let waited = samples::rich();
     tell("a message that waited", &News::Waited(&waited));
     tell("the session goes on", &News::Recovered);
-    tell("entered a room, with its newest messages", &News::Entered { room: &room, messages: &[waited.clone()] });
+    tell(
+        "entered a room, with its newest messages",
+        &News::Entered { room: &room, messages: std::slice::from_ref(&waited) },
+    );
 }
 
 fn answers(vocabulary: Vocabulary) -> String {

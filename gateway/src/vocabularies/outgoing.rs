@@ -360,6 +360,8 @@ pub enum News<'a> {
         room: &'a RoomId,
         /// What.
         news: &'a Ephemeral,
+        /// When this gateway heard of it.
+        at: Timestamp,
     },
     /// The socket's identity is known.
     Authenticated {

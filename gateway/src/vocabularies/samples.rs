@@ -90,13 +90,13 @@ pub(super) fn ephemeral() -> Vec<(&'static str, Ephemeral)> {
 pub(super) fn inbox(tell: &mut impl FnMut(&str, &News<'_>)) {
     let (inbox, room) = (RoomId::inbox(&ben().id), group().id);
     let unread = Ephemeral::Unread { room, count: 2, read: Seq(5) };
-    tell("inbox: a room's unread messages", &News::Ephemeral { room: &inbox, news: &unread });
+    tell("inbox: a room's unread messages", &News::Ephemeral { room: &inbox, news: &unread, at: AT });
     let upload = FileId(message_id().0);
     let progress = Ephemeral::UploadProgress { upload, loaded: 65_536, total: 10_485_760 };
-    tell("inbox: an upload goes on", &News::Ephemeral { room: &inbox, news: &progress });
+    tell("inbox: an upload goes on", &News::Ephemeral { room: &inbox, news: &progress, at: AT });
     let failed =
         Ephemeral::UploadFailed { upload, code: "unsupported_type".into(), message: "the file is no image/png".into() };
-    tell("inbox: an upload came to nothing", &News::Ephemeral { room: &inbox, news: &failed });
+    tell("inbox: an upload came to nothing", &News::Ephemeral { room: &inbox, news: &failed, at: AT });
 }
 
 pub(super) fn answers(write: &mut impl FnMut(&str, &Answer<'_>)) {

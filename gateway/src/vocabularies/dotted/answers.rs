@@ -169,7 +169,7 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
             unread_count: unread,
         }),
         Answer::Room { room, members, last_message, unread } => {
-            json(&Created { room: RoomForm::with_members(room, members).as_asked(last_message, unread) })
+            json(&Created { room: RoomForm::with_members(room, members).told_to_asker(last_message, unread) })
         }
         Answer::RoomDeleted { room } => json(&Left { room_id: room }),
         Answer::Muted { room, on } => json(&Muted { room_id: room, muted: on }),

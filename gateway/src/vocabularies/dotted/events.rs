@@ -47,7 +47,7 @@ struct Closing<'a> {
 pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]> {
     match *news {
         News::Delivery(delivery) => logged::render(delivery),
-        News::Ephemeral { room, news } => told::render(room, news),
+        News::Ephemeral { room, news, .. } => told::render(room, news),
         News::Authenticated { user, rooms } => smallvec![Outgoing::new(
             "connection.authenticated",
             &Authenticated {

@@ -162,7 +162,7 @@ impl<'a> RoomForm<'a> {
     }
 
     /// With what only those are told who ask.
-    pub(super) fn as_asked(self, last_message: Option<&'a StoredMessage>, unread_count: Option<u64>) -> Self {
+    pub(super) fn told_to_asker(self, last_message: Option<&'a StoredMessage>, unread_count: Option<u64>) -> Self {
         Self { unread_count, last_message: last_message.map(MessageForm::stored), ..self }
     }
 }

@@ -45,6 +45,16 @@ struct Changed<'a> {
     timestamp: Iso,
 }
 
+/// The ack of `mark_read`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pointed<'a> {
+    room_id: &'a RoomId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
+    seq: Seq,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Messages<'a> {
@@ -73,15 +83,19 @@ pub(in crate::vocabularies) fn ack(answer: &Answer<'_>) -> String {
             has_more: page.has_more,
         }),
         Answer::Done => json(&Nothing {}),
-        // The commands behind these have no event here yet.
-        Answer::Reacted { .. }
-        | Answer::Pinned { .. }
+        Answer::Reacted { message, room, time, .. } => {
+            json(&Changed { message_id: message, room_id: room, timestamp: Iso(time) })
+        }
+        Answer::Pointed { room, messages, seq, .. } => {
+            json(&Pointed { room_id: room, message_id: messages.last().copied(), seq })
+        }
+        // No event here asks for these.
+        Answer::Pinned { .. }
         | Answer::Pins(_)
         | Answer::Found(_)
         | Answer::Changes(_)
         | Answer::Counted(_)
         | Answer::Topics { .. }
-        | Answer::Pointed { .. }
         | Answer::Receipts(_)
         | Answer::Presence(_)
         | Answer::Live { .. }

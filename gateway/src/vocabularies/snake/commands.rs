@@ -13,6 +13,17 @@ pub(in crate::vocabularies) const COMMANDS: &[Entry] = &[
     Entry { name: "send_message", fields: &["roomId", "content", "type", "metadata", "tempId"], read: send },
     Entry { name: "edit_message", fields: &["messageId", "roomId", "content"], read: edit },
     Entry { name: "delete_message", fields: &["messageId", "roomId"], read: delete },
+    Entry { name: "mark_read", fields: &["roomId", "messageId"], read: mark_read },
+    Entry {
+        name: "add_reaction",
+        fields: &["messageId", "roomId", "emoji"],
+        read: |payload, rules| react(payload, rules, true),
+    },
+    Entry {
+        name: "remove_reaction",
+        fields: &["messageId", "roomId", "emoji"],
+        read: |payload, rules| react(payload, rules, false),
+    },
     Entry { name: "typing_start", fields: &["roomId"], read: |payload, _| typing(payload, true) },
     Entry { name: "typing_stop", fields: &["roomId"], read: |payload, _| typing(payload, false) },
     Entry { name: "heartbeat", fields: &[], read: |_, _| Ok(Command::Heartbeat) },
@@ -57,4 +68,18 @@ fn delete(payload: &Payload<'_>, _: &Rules) -> Result<Command, ChatError> {
 
 fn typing(payload: &Payload<'_>, active: bool) -> Result<Command, ChatError> {
     Ok(Command::Typing { room: payload.room()?, active })
+}
+
+fn mark_read(payload: &Payload<'_>, _: &Rules) -> Result<Command, ChatError> {
+    Ok(Command::Read { room: payload.optional_room()?, messages: vec![payload.named_message("messageId")?] })
+}
+
+/// The document has none; these follow its style.
+fn react(payload: &Payload<'_>, rules: &Rules, on: bool) -> Result<Command, ChatError> {
+    Ok(Command::React {
+        message: payload.named_message("messageId")?,
+        room: payload.optional_room()?,
+        emoji: payload.emoji("emoji", rules)?,
+        on,
+    })
 }
