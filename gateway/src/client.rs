@@ -194,6 +194,8 @@ impl Client {
         let own = |user: &UserId| state.identity.as_ref().is_some_and(|identity| identity.user.id == *user);
         match news {
             Ephemeral::Typing { user, .. } | Ephemeral::Exited { user, .. } if own(&user.id) => return None,
+            // A café tells the others alone (`cafe.md`, Key Features 5).
+            Ephemeral::Entered { user, .. } if state.vocabulary == Vocabulary::Cafe && own(&user.id) => return None,
             Ephemeral::Superseded { .. } => return None,
             Ephemeral::Presence { user, at, .. } => {
                 if own(user) {
@@ -223,9 +225,14 @@ impl Client {
     /// Tells this socket alone; while its vocabulary is a guess, in every enabled one. For connection events.
     pub(crate) fn tell_all(&self, news: &News<'_>) {
         if self.undecided() {
-            for vocabulary in Vocabulary::ALL {
-                self.send(vocabulary.render(news));
+            let mut events: Vec<Outgoing> = Vec::new();
+            for event in Vocabulary::ALL.into_iter().flat_map(|vocabulary| vocabulary.render(news)) {
+                // Some say it in the same words.
+                if !events.contains(&event) {
+                    events.push(event);
+                }
             }
+            self.send(events);
         } else {
             self.tell(news);
         }

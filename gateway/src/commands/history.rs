@@ -42,7 +42,7 @@ struct Bounds {
     until: Option<Timestamp>,
 }
 
-async fn read(
+pub(super) async fn read(
     shared: &Arc<Shared>,
     caller: &Caller,
     history: &History,

@@ -9,7 +9,7 @@ use parlor_core::membership::Change;
 use parlor_core::ports::store::Membership;
 use parlor_core::time::Timestamp;
 
-use super::{Reply, append, create_room};
+use super::{Reply, append, arrival, create_room};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub::{self, From};
@@ -28,6 +28,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, rep
                 (None, Vec::new())
             };
             reply.ok(&Answer::Joined { room: &room, live, users: &users });
+            arrival::show(shared, caller, &room.id).await;
         }
         Err(error) => reply.refuse(&error),
     }

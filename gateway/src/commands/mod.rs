@@ -2,6 +2,7 @@
 
 mod add_members;
 mod append;
+mod arrival;
 mod ban;
 mod bans;
 mod block;

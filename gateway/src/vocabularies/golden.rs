@@ -237,8 +237,12 @@ fn answers(vocabulary: Vocabulary) -> String {
         limit: Some(Limit { limit: 10, window: Duration::from_secs(60) }),
         ..ChatError::new(Code::RateLimited, "Too many messages. Please slow down.")
     };
-    let send = if vocabulary == Vocabulary::Dotted { "message.send" } else { "send_message" };
-    let join = if vocabulary == Vocabulary::Dotted { "room.join" } else { "join_room" };
+    let (send, join) = match vocabulary {
+        Vocabulary::Dotted => ("message.send", "room.join"),
+        Vocabulary::Snake => ("send_message", "join_room"),
+        Vocabulary::Cafe => ("message:send", "join:cafe"),
+        Vocabulary::Conversations => ("chat:message_send", "conversation:join"),
+    };
     let refusals = [
         ("rate limit", send, limited, Some("temp_123")),
         ("a wrong field", send, ChatError::field("content", "`content` is required"), None),

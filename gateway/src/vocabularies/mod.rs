@@ -2,8 +2,7 @@
 //! commands, and answers, news and refusals into the events and acks of its own documents. Pure functions: no state,
 //! no I/O.
 //!
-//! `dotted/` and `snake/` are here; `cafe` and `conversations` come as two more folders, two more variants of
-//! [`Vocabulary`] and two more arms in the matches below.
+//! `dotted/`, `snake/`, `cafe/` and `conversations/` are a folder each.
 //!
 //! What holds in every vocabulary:
 //! - A payload is one object. Fields that a command does not take are ignored, whatever they hold, because clients
@@ -13,7 +12,9 @@
 //!   offset (DESIGN.md §4).
 //! - Times are ISO 8601 in UTC; ids are strings; `seq` is a number. An event of a room carries its `seq`.
 
+mod cafe;
 mod connection;
+mod conversations;
 mod dotted;
 mod fields;
 mod outgoing;
@@ -50,11 +51,15 @@ pub enum Vocabulary {
     Dotted,
     /// `send_message`, `join_room`.
     Snake,
+    /// `message:send`, `join:cafe`.
+    Cafe,
+    /// `chat:message_send`, `presence:online`.
+    Conversations,
 }
 
 impl Vocabulary {
     /// Every vocabulary, in the order of [`Self::index`].
-    pub const ALL: [Self; 2] = [Self::Dotted, Self::Snake];
+    pub const ALL: [Self; 4] = [Self::Dotted, Self::Snake, Self::Cafe, Self::Conversations];
 
     /// Reads a name, as in `auth.vocabulary`. `None` where no vocabulary has it.
     pub fn parse(name: &str) -> Option<Self> {
@@ -66,6 +71,8 @@ impl Vocabulary {
         match self {
             Self::Dotted => "dotted",
             Self::Snake => "snake",
+            Self::Cafe => "cafe",
+            Self::Conversations => "conversations",
         }
     }
 
@@ -74,7 +81,14 @@ impl Vocabulary {
         match self {
             Self::Dotted => 0,
             Self::Snake => 1,
+            Self::Cafe => 2,
+            Self::Conversations => 3,
         }
+    }
+
+    /// Whether a socket that enters a room is shown its newest messages without asking.
+    pub fn shows_history_on_entry(self) -> bool {
+        self == Self::Cafe
     }
 
     /// The vocabulary that owns this client event name (`join_room`: snake). `None`: nobody's.
@@ -112,6 +126,8 @@ impl Vocabulary {
         match self {
             Self::Dotted => dotted::answers::ack(answer),
             Self::Snake => snake::answers::ack(answer),
+            Self::Cafe => cafe::answers::ack(answer),
+            Self::Conversations => conversations::answers::ack(answer),
         }
     }
 
@@ -120,7 +136,8 @@ impl Vocabulary {
     pub fn unasked(self, answer: &Answer<'_>) -> Option<Outgoing> {
         match self {
             Self::Dotted => dotted::answers::unasked(answer),
-            Self::Snake => None,
+            // The room's own events tell.
+            Self::Snake | Self::Cafe | Self::Conversations => None,
         }
     }
 
@@ -128,7 +145,9 @@ impl Vocabulary {
     pub fn refusal_ack(self, error: &ChatError, temp_id: Option<&str>) -> String {
         match self {
             Self::Dotted => dotted::errors::ack(error, temp_id),
-            Self::Snake => snake::errors::ack(error, temp_id),
+            // Both documents have one and the same form.
+            Self::Snake | Self::Cafe => snake::errors::ack(error, temp_id),
+            Self::Conversations => conversations::errors::ack(error, temp_id),
         }
     }
 
@@ -137,7 +156,8 @@ impl Vocabulary {
     pub fn refusal_event(self, command: &str, error: &ChatError, temp_id: Option<&str>) -> Outgoing {
         match self {
             Self::Dotted => dotted::errors::event(command, error, temp_id),
-            Self::Snake => snake::errors::event(command, error, temp_id),
+            Self::Snake | Self::Cafe => snake::errors::event(command, error, temp_id),
+            Self::Conversations => conversations::errors::event(command, error, temp_id),
         }
     }
 
@@ -146,6 +166,8 @@ impl Vocabulary {
         match self {
             Self::Dotted => dotted::events::render(news),
             Self::Snake => snake::events::render(news),
+            Self::Cafe => cafe::events::render(news),
+            Self::Conversations => conversations::events::render(news),
         }
     }
 
@@ -153,6 +175,8 @@ impl Vocabulary {
         match self {
             Self::Dotted => dotted::commands::COMMANDS,
             Self::Snake => snake::commands::COMMANDS,
+            Self::Cafe => cafe::commands::COMMANDS,
+            Self::Conversations => conversations::commands::COMMANDS,
         }
     }
 

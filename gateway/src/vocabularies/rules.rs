@@ -5,6 +5,8 @@
 pub struct Rules {
     /// A message's content, in characters.
     pub max_content_chars: usize,
+    /// The same in `cafe` (`cafe.md`, Configuration), where it is the lower of the two.
+    pub max_cafe_chars: usize,
     /// A room's name, in characters (`dotted-architecture.md` §7).
     pub max_name_chars: usize,
     /// A room's description, in characters.
@@ -44,6 +46,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             max_content_chars: 4_000,
+            max_cafe_chars: 500,
             max_name_chars: 255,
             max_description_chars: 4_000,
             max_avatar_chars: 500,
