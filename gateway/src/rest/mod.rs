@@ -1,8 +1,8 @@
 //! REST: the same commands as the sockets', on the same checks, limits and broadcasts. One file per group of routes.
 //!
 //! A route reads its path, query and body into a [`Command`], and names a [`Rendering`]: how the answer and a refusal
-//! look in its document. [`carry_out`] does the rest. Everything here is below `/api`; bodies hold 64 KiB at most
-//! (uploads have a route of their own).
+//! look in its document. [`carry_out`] does the rest; `endpoint.rs` is both for routes that need nothing of their own.
+//! Everything here is below `/api`; bodies hold 64 KiB at most (uploads have a route of their own).
 
 mod accounts;
 mod address;
@@ -13,6 +13,10 @@ mod devices;
 mod errors;
 mod files;
 mod me;
+mod cafe;
+mod conversations;
+mod endpoint;
+mod request;
 mod rooms;
 mod server;
 mod signed_in;
@@ -44,6 +48,8 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
         .merge(files::routes())
+        .merge(cafe::routes())
+        .merge(conversations::routes())
         .merge(rooms::routes())
         .merge(devices::routes())
         .merge(accounts::routes())

@@ -16,7 +16,7 @@ use parlor_core::ports::store::{RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use serde_json::value::RawValue;
 
-use super::{Answer, News, Page, Rules, Vocabulary, samples, temp_id};
+use super::{Answer, Asked, News, Page, Route, Rules, Vocabulary, samples, temp_id};
 
 const MESSAGE: &str = "0190a6f0-0000-7000-8000-000000000001";
 pub(super) const OTHER: &str = "0190a6f0-0000-7000-8000-000000000002";
@@ -277,6 +277,35 @@ fn commands(vocabulary: Vocabulary, transcript: &str) -> String {
     out
 }
 
+/// Requests as `METHOD path {fields}`, read by the route of that name; fields of path, query and body together.
+fn requests(routes: &[&Route], transcript: &str) -> String {
+    let rules = Rules::default();
+    let mut out = String::new();
+    for line in transcript.lines().filter(|line| !line.starts_with("  ")) {
+        let _ = writeln!(out, "{line}");
+        let Some((name, payload)) = line.split_once(" {").filter(|_| !line.starts_with('#')) else { continue };
+        let route = routes.iter().find(|route| route.entry.name == name).unwrap_or_else(|| panic!("no route {name}"));
+        let body = RawValue::from_string(format!("{{{payload}")).unwrap();
+        let _ = match route.command(&[], Some(&body), &rules) {
+            Ok(command) => {
+                let _ = writeln!(out, "  {command:?}");
+                let asked = Asked { user: ada(), command, at: AT };
+                let mut answered = Vec::new();
+                let mut write = |title: &str, answer: &Answer<'_>| {
+                    if samples::answers_to(&asked.command, answer) {
+                        answered.push(format!("  {title}: {} {}\n", route.status, (route.body)(answer, &asked)));
+                    }
+                };
+                samples::essential_answers(&mut write);
+                samples::answers(&mut write);
+                write!(out, "{}", answered.concat())
+            }
+            Err(error) => writeln!(out, "  {}", super::refusal_body(&error, name.contains("/api/chat/"))),
+        };
+    }
+    out
+}
+
 fn check(file: &str, make: impl Fn(&str) -> String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/vocabularies/golden").join(file);
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
@@ -318,6 +347,19 @@ fn news_is_told_as_in_the_golden_transcripts() {
                 out.push('\n');
             });
             out
+        });
+    }
+}
+
+#[test]
+fn requests_are_read_and_answered_as_in_the_golden_transcripts() {
+    let documents = [("cafe", super::cafe::rest::ROUTES), ("conversations", super::conversations::rest::ROUTES)];
+    for (document, routes) in documents {
+        check(&format!("{document}.rest.txt"), |transcript| {
+            for route in routes {
+                assert!(transcript.contains(&format!("\n{} {{", route.entry.name)), "{}", route.entry.name);
+            }
+            requests(routes, transcript)
         });
     }
 }

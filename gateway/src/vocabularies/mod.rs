@@ -12,13 +12,14 @@
 //!   offset (DESIGN.md §4).
 //! - Times are ISO 8601 in UTC; ids are strings; `seq` is a number. An event of a room carries its `seq`.
 
-mod cafe;
+pub(crate) mod cafe;
 mod connection;
-mod conversations;
+pub(crate) mod conversations;
 mod dotted;
 mod fields;
 mod outgoing;
 mod payload;
+mod route;
 mod rules;
 mod snake;
 
@@ -40,6 +41,7 @@ pub use self::outgoing::{
     Answer, Ban, Changes, Counted, Found, MemberReceipt, News, Outgoing, Page, Receipts, TOKEN_GRACE, Upload,
 };
 pub use self::payload::temp_id;
+pub(crate) use self::route::{Asked, Route};
 pub use self::rules::Rules;
 
 use self::payload::{Entry, Payload};
@@ -119,6 +121,23 @@ impl Vocabulary {
             return (entry.read)(&Payload::default(), rules);
         }
         (entry.read)(&Payload::read(entry, args)?, rules)
+    }
+
+    /// Parses a request that says what this vocabulary's event of that name says. `given` is what its path, query and
+    /// headers say.
+    ///
+    /// # Errors
+    /// As [`Self::parse_command`].
+    pub(crate) fn parse_request(
+        self,
+        name: &str,
+        given: &[(String, Box<RawValue>)],
+        body: Option<&RawValue>,
+        rules: &Rules,
+    ) -> Result<Command, ChatError> {
+        let entry = self.commands().iter().find(|entry| entry.name == name);
+        let Some(entry) = entry else { return Err(self.unknown(name)) };
+        (entry.read)(&Payload::of_request(entry, given, body)?, rules)
     }
 
     /// The one argument of an accepted command's ack, as JSON text.

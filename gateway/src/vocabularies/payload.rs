@@ -13,7 +13,8 @@ use super::rules::Rules;
 
 /// A client event: its name, the fields it takes, and how they become a command. Without fields the arguments are not
 /// looked at.
-pub(super) struct Entry {
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
     pub(super) name: &'static str,
     pub(super) fields: &'static [&'static str],
     pub(super) read: fn(&Payload<'_>, &Rules) -> Result<Command, ChatError>,
@@ -21,7 +22,7 @@ pub(super) struct Entry {
 
 /// The fields of one payload that a command takes, unparsed.
 #[derive(Default)]
-pub(super) struct Payload<'a> {
+pub(crate) struct Payload<'a> {
     fields: SmallVec<[(&'static str, &'a RawValue); 8]>,
     repeated: Option<&'static str>,
 }
@@ -40,6 +41,30 @@ impl<'a> Payload<'a> {
             _ => return Err(expected()),
         };
         let payload = Self::take(entry.fields, only).ok_or_else(expected)?;
+        match payload.repeated {
+            Some(field) => Err(ChatError::field(field, format!("`{field}` is there twice"))),
+            None => Ok(payload),
+        }
+    }
+
+    /// Takes a request apart: its body, an object, and what its path, query and headers say, which counts more.
+    pub(super) fn of_request(
+        entry: &Entry,
+        given: &'a [(String, Box<RawValue>)],
+        body: Option<&'a RawValue>,
+    ) -> Result<Self, ChatError> {
+        let mut payload = match body {
+            None => Self::default(),
+            Some(body) => Self::take(entry.fields, body).ok_or_else(|| {
+                let takes = format!("the body must be a JSON object with {}", entry.fields.join(", "));
+                ChatError::new(Code::BadRequest, takes)
+            })?,
+        };
+        for (name, value) in given {
+            let Some(name) = entry.fields.iter().find(|field| *field == name) else { continue };
+            payload.fields.retain(|(known, _)| known != name);
+            payload.fields.push((name, value));
+        }
         match payload.repeated {
             Some(field) => Err(ChatError::field(field, format!("`{field}` is there twice"))),
             None => Ok(payload),

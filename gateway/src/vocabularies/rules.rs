@@ -58,7 +58,7 @@ impl Default for Rules {
             max_named_users: 100,
             max_named_messages: 100,
             max_emoji_bytes: 64,
-            max_query_chars: 256,
+            max_query_chars: 200,
             max_reason_chars: 1_000,
             max_file_name_chars: 255,
             default_page: 50,

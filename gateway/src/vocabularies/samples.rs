@@ -1,6 +1,7 @@
 //! What there is to say beyond the essentials, one of each, for the golden transcripts.
 
 use parlor_core::device::{DeviceKeys, OneTimeKey};
+use parlor_core::command::Command;
 use parlor_core::event::{Delivery, Ephemeral, Kind, Member, MessageType, Role, Room, Status};
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
@@ -97,6 +98,39 @@ pub(super) fn inbox(tell: &mut impl FnMut(&str, &News<'_>)) {
     let failed =
         Ephemeral::UploadFailed { upload, code: "unsupported_type".into(), message: "the file is no image/png".into() };
     tell("inbox: an upload came to nothing", &News::Ephemeral { room: &inbox, news: &failed, at: AT });
+}
+
+/// Whether a command like this one may be answered so.
+pub(super) fn answers_to(command: &Command, answer: &Answer<'_>) -> bool {
+    match (command, answer) {
+        (Command::CreateRoom(new), Answer::Created { room, .. }) => new.kind == room.kind,
+        (Command::Read { .. }, Answer::Pointed { read, .. }) => *read,
+        (Command::Delivered { .. }, Answer::Pointed { read, .. }) => !*read,
+        (Command::React { on, .. }, Answer::Reacted { on: was, .. }) => on == was,
+        (Command::Send(_), Answer::Sent { .. })
+        | (Command::Edit { .. }, Answer::Edited { .. })
+        | (Command::Delete { .. }, Answer::Deleted { .. })
+        | (Command::Messages { .. }, Answer::Counted(_))
+        | (Command::Live { .. }, Answer::Live { .. })
+        | (Command::Topics { .. }, Answer::Topics { .. })
+        | (Command::Rooms { .. }, Answer::Rooms { .. })
+        | (Command::Room { .. } | Command::AddMembers { .. } | Command::RemoveMembers { .. }, Answer::Room { .. })
+        | (Command::RemoveMembers { .. }, Answer::Left { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Those that `golden.rs` has too, for requests.
+pub(super) fn essential_answers(write: &mut impl FnMut(&str, &Answer<'_>)) {
+    let (room, message, time) = (group(), message_id(), AT);
+    let id = &room.id;
+    let members = [Member { user: ada(), role: Role::Admin, joined_at: AT }];
+    let (seq, temp_id) = (Some(Seq(7)), Some("temp_123"));
+    write("sent", &Answer::Sent { message, room: id, time, seq, temp_id });
+    write("edited", &Answer::Edited { message, room: id, time });
+    write("deleted", &Answer::Deleted { message, room: id, time });
+    write("left", &Answer::Left { room: id });
+    write("created a group", &Answer::Created { room: &room, members: &members });
 }
 
 pub(super) fn answers(write: &mut impl FnMut(&str, &Answer<'_>)) {

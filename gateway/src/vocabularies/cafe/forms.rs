@@ -4,6 +4,7 @@ use parlor_core::event::{Actor, MessageType};
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
 use parlor_core::ports::store::StoredMessage;
+use parlor_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -83,6 +84,12 @@ impl<'a> UserForm<'a> {
     /// With their presence.
     pub(super) fn seen((user, seen): &'a (Actor, Seen)) -> Self {
         Self { last_seen: seen.last_seen.map(Iso), ..Self::new(&user.id, Some(&user.name), Some(seen.status.as_str())) }
+    }
+}
+
+impl UserForm<'_> {
+    pub(super) fn seen_at(self, time: Timestamp) -> Self {
+        Self { last_seen: Some(Iso(time)), ..self }
     }
 }
 

@@ -5,3 +5,4 @@ pub(super) mod answers;
 pub(super) mod commands;
 pub(super) mod events;
 mod forms;
+pub(crate) mod rest;

@@ -10,3 +10,4 @@ pub(super) mod commands;
 pub(super) mod errors;
 pub(super) mod events;
 mod forms;
+pub(crate) mod rest;

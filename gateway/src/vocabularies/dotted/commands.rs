@@ -94,7 +94,7 @@ pub(in crate::vocabularies) const COMMANDS: &[Entry] = &[
     },
     Entry { name: "room.members.list", fields: &["roomId", "cursor", "limit"], read: rooms::members },
     Entry { name: "room.members.add", fields: &["roomId", "memberIds"], read: rooms::add_members },
-    Entry { name: "room.members.remove", fields: &["roomId", "memberIds"], read: rooms::remove_members },
+    Entry { name: "room.members.remove", fields: &["roomId", "memberIds", "userId"], read: rooms::remove_members },
     Entry { name: "room.members.role", fields: &["roomId", "userId", "role"], read: rooms::set_role },
     Entry {
         name: "room.mute",

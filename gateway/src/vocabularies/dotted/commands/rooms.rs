@@ -81,8 +81,13 @@ pub(super) fn add_members(payload: &Payload<'_>, rules: &Rules) -> Result<Comman
     Ok(Command::AddMembers { room: payload.room()?, users: named(payload, rules)? })
 }
 
+/// `memberIds`, or `userId` for one.
 pub(super) fn remove_members(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
-    Ok(Command::RemoveMembers { room: payload.room()?, users: named(payload, rules)? })
+    let users = match payload.optional_user("userId")? {
+        Some(user) if payload.raw("memberIds").is_none() => vec![user],
+        _ => named(payload, rules)?,
+    };
+    Ok(Command::RemoveMembers { room: payload.room()?, users })
 }
 
 fn named(payload: &Payload<'_>, rules: &Rules) -> Result<Vec<UserId>, ChatError> {
