@@ -40,11 +40,18 @@ export function client(t, url, auth, options = {}) {
   return socket;
 }
 
+/** What a vocabulary says first to a client whose token is good. */
+const READY = {
+  dotted: "connection.authenticated",
+  snake: "connect",
+  cafe: "connected",
+  conversations: "connect",
+};
+
 /** A stock client of `user`, connected and in all its rooms. */
 export async function connect(t, user, { url = NGINX, auth = {}, ...options } = {}) {
   const socket = client(t, url, { token: await tokenOf(user), ...auth }, options);
-  const snake = auth.vocabulary === "snake";
-  const ready = snake ? heard(socket, "connect") : heard(socket, "connection.authenticated");
+  const ready = heard(socket, READY[auth.vocabulary ?? "dotted"]);
   const refused = new Promise((_, reject) => socket.once("connect_error", reject));
   socket.connect();
   // The first try through a proxy may meet a gateway that is just coming up: only a refusal by Parlor is final.
