@@ -159,7 +159,7 @@ impl Conversation {
             }
             Some(session) => {
                 if resume::replay(&self.shared, &self.client, *session).await {
-                    self.client.tell(&News::Recovered);
+                    self.client.tell_all(&News::Recovered);
                     presence::arrived(&self.shared, &self.client).await;
                     self.tell_rooms();
                 } else {

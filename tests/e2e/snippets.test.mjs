@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { io } from "socket.io-client";
 import { bundledPage } from "../lib/browser.mjs";
-import { client, connect, done, history, tokenOf } from "../lib/clients.mjs";
+import { ask, client, connect, done, history, newUser, tokenOf } from "../lib/clients.mjs";
 import { NGINX, ROOT } from "../lib/place.mjs";
 import { solo } from "../lib/process.mjs";
-import { bundle, run } from "../lib/snippets.mjs";
+import { rest } from "../lib/rest.mjs";
+import { bundle, run, text } from "../lib/snippets.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
 const places = { "the cluster": async () => NGINX, "one process": (t) => solo(t) };
@@ -169,6 +171,138 @@ for (const [place, address] of Object.entries(places)) {
     await left;
     assert.deepEqual(page.errors, []);
   });
+
+  test(`the conversations document's events run against ${place}`, async (t) => {
+    const url = await address(t);
+    const [ann, ben] = ["Ann", "Ben"].map((name) => newUser(name));
+    // The document's ids are dots: a conversation of that name.
+    const room = { conversationId: "..." };
+    const peer = await connect(t, ben, { url, auth: { vocabulary: "conversations" } });
+    assert.equal((await ask(peer, "conversation:join", room)).success, true);
+    const socket = await connect(t, ann, { url, auth: { vocabulary: "conversations" } });
+    assert.equal((await ask(socket, "conversation:join", room)).success, true);
+
+    // What it listens for, told before by another pair of eyes.
+    const told = Object.fromEntries(["user:status_changed", "chat:message_received", "chat:user_typing"].map((event) => [event, []]));
+    for (const [event, list] of Object.entries(told)) peer.on(event, (payload) => list.push(payload));
+    await run("conversations/on.ts", { names: { socket } });
+    const answers = [];
+    await run("conversations/emit.ts", { names: { socket, callback: (answer) => answers.push(answer) } });
+    await until("the callback is called", () => answers.length);
+    assert.equal(answers[0].success, true, JSON.stringify(answers[0]));
+    await until("the peer has it", () => told["chat:message_received"].some(({ id }) => id === answers[0].messageId));
+    const message = told["chat:message_received"].find(({ id }) => id === answers[0].messageId);
+    assert.deepEqual([message.sender_id, message.content_encrypted], [ann.id, "..."]);
+    assert.ok(!Number.isNaN(Date.parse(message.created_at)));
+    await until("the peer sees typing", () => told["chat:user_typing"].length);
+    const { userId, username, isTyping, timestamp } = told["chat:user_typing"][0];
+    assert.deepEqual([userId, username, isTyping], [ann.id, ann.name, true]);
+    assert.ok(!Number.isNaN(Date.parse(timestamp)));
+
+    // The first example names no conversation: that is said, and the socket lives.
+    await run("conversations/communication.ts", { names: { socket } });
+    const refused = await ask(socket, "chat:message_send", { content: "Hello" });
+    assert.deepEqual([refused.success, refused.error, refused.field], [false, "bad_request", "conversationId"]);
+    assert.equal(socket.connected, true);
+  });
+
+  test(`the conversations document's reconnection runs against ${place}`, async (t) => {
+    const url = await address(t);
+    let fetched = 0;
+    const names = { io, url, fetchNewMessages: () => fetched++ };
+    const { socket } = await run("conversations/reconnect.ts", { names, declares: ["socket"], wants: ["socket"] });
+    t.after(() => socket.close());
+    // It carries no token: a guest, from its first event on.
+    assert.equal((await ask(socket, "conversation:join", { conversationId: `conversation-${Date.now()}` })).success, true);
+    await until("it may come back", () => socket._lastOffset);
+    socket.io.engine.close();
+    await until("the snippet fetches what is new", () => fetched === 1, { within: 20_000 });
+    assert.equal(socket.recovered, true);
+  });
+
+  test(`the cafe document's requests are answered as it says, against ${place}`, async (t) => {
+    const url = await address(t);
+    const user = newUser("HappyOtter42");
+    const socket = await connect(t, user, { url, auth: { vocabulary: "cafe" } });
+    const cafeId = `cafe-${Date.now()}`;
+    await ask(socket, "join:cafe", { cafeId });
+    const { id: messageId } = await ask(socket, "message:send", { cafeId, content: "Hello everyone! coffee" });
+    for (const name of ["messages", "presence", "topics", "delete"]) {
+      const snippet = await text(`cafe/${name}.http`);
+      const [, method, path] = /^(\w+) (\S+)/.exec(snippet);
+      const [, status, documented] = /Response (\d+):\n([\s\S]*)$/.exec(snippet);
+      const response = await rest(user, method, path.replace(":cafeId", cafeId).replace(":messageId", messageId), undefined, { url });
+      assert.equal(response.status, Number(status), `${name}: ${JSON.stringify(response.body)}`);
+      alike(JSON.parse(documented), response.body, name);
+    }
+  });
+
+  test(`the conversations document's requests are answered as it says, against ${place}`, async (t) => {
+    const url = await address(t);
+    const [ann, ben, cem] = ["Ann", "Ben", "Cem"].map((name) => newUser(name));
+    for (const user of [ann, ben, cem]) (await connect(t, user, { url })).close();
+    const blocks = (await text("conversations/conversations.txt")) + "\n" + (await text("conversations/messages.txt"));
+    const ids = {};
+    // What takes something away comes after what needs it.
+    const order = (block) => (block.startsWith("DELETE") ? 1 : 0);
+    const requests = blocks.trim().split(/\n\n+/).sort((a, b) => order(a) - order(b));
+    assert.equal(requests.length, 12);
+    for (const block of requests) {
+      const [, method, path] = /^(\w+) (\S+)/.exec(block);
+      const query = /Query: (\S+)/.exec(block)?.[1] ?? "";
+      const wanted = Object.keys(fields(/Response: (.*)/.exec(block)[1]));
+      const body = /Request: (.*)/.exec(block) && fill(fields(/Request: (.*)/.exec(block)[1]), path, { ...ids, ann, ben, cem });
+      const messageRoute = path.startsWith("/api/messages/");
+      const real = path
+        .replace(":conversationId", ids.group)
+        .replace(":userId", cem.id)
+        .replace(":messageId", messageRoute ? ids.message : "");
+      const request = () => rest(ann, method, real + query, body, { url });
+      const response = await until(`${method} ${path} is answered`, async () => {
+        const response = await request();
+        return response.status < 500 && response.status !== 404 && response;
+      });
+      assert.ok(response.status < 300, `${method} ${path}: ${response.status} ${JSON.stringify(response.body)}`);
+      for (const field of wanted) assert.ok(field in response.body, `${method} ${path}: no ${field} in ${JSON.stringify(response.body)}`);
+      if (path.endsWith("/group")) ids.group = response.body.id;
+      if (method === "POST" && path === "/api/messages") ids.message = response.body.id;
+    }
+  });
+}
+
+/** The documents' examples with dots in them: their fields. */
+function fields(example) {
+  const depth = (text, at) => [...text.slice(0, at)].reduce((d, c) => d + ("{[".includes(c) ? 1 : "}]".includes(c) ? -1 : 0), 0);
+  const names = [...example.matchAll(/"(\w+)":/g)].filter((match) => depth(example, match.index) === 1);
+  return Object.fromEntries(names.map(([, name]) => [name, null]));
+}
+
+/** A request's fields with real values. */
+function fill(body, path, { group, ben, cem }) {
+  const values = {
+    user_id: path.includes("participants") ? cem.id : ben.id,
+    title: "Project Team",
+    participant_ids: [ben.id],
+    conversation_id: group,
+    content_encrypted: "c2VjcmV0",
+    status_type: "read",
+    emoji: "😂",
+  };
+  return Object.fromEntries(Object.keys(body).map((name) => [name, values[name]]));
+}
+
+/** Every field of the example is there, of the same kind; lists are compared by their first elements. */
+function alike(example, actual, where) {
+  assert.equal(typeof actual, typeof example, where);
+  if (Array.isArray(example)) {
+    assert.ok(Array.isArray(actual), where);
+    if (actual.length) alike(example[0], actual[0], `${where}[0]`);
+  } else if (example && typeof example === "object") {
+    for (const [name, value] of Object.entries(example)) {
+      assert.ok(name in actual, `${where}.${name} is missing`);
+      alike(value, actual[name], `${where}.${name}`);
+    }
+  }
 }
 
 test("the load test's script is the document's, letter by letter", async () => {

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 // REST requests as a browser or a back end makes them.
 
 /** A request's status, body (JSON, or undefined where there is none) and headers. */
@@ -30,4 +31,32 @@ export async function expecting(status, url, method, path, options) {
 export function refreshCookie({ headers }) {
   const line = headers.getSetCookie().find((cookie) => cookie.startsWith("parlor_refresh="));
   return line && { pair: line.split(";")[0], attributes: line.split("; ").slice(1), line };
+=======
+// Requests to Parlor's REST routes, as a team's own front end would make them.
+import { tokenOf } from "./clients.mjs";
+import { NGINX } from "./place.mjs";
+
+/** One request of `user` (nobody: without a token). Returns status, headers and the JSON body. */
+export async function rest(user, method, path, body, { url = NGINX, headers = {} } = {}) {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: {
+      ...(user && { authorization: `Bearer ${await tokenOf(user)}` }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
+}
+
+/** The same, which must be answered with this status. */
+export async function answered(status, ...request) {
+  const response = await rest(...request);
+  if (response.status !== status) {
+    throw new Error(`${request[1]} ${request[2]}: ${response.status}, not ${status}: ${JSON.stringify(response.body)}`);
+  }
+  return response.body;
+>>>>>>> 3cde77d (REST and the documents' snippets of cafe and conversations, from end to end)
 }

@@ -20,17 +20,18 @@ async function read(name, { url, token }) {
 
 /**
  * Runs `snippets/<name>`. `url` and `token` take the place of the document's, `names` are what the document leaves to
- * the application or to an earlier snippet, and the result has what the snippet declares under the names in `wants`.
+ * the application or to an earlier snippet, `declares` names that it assigns to without declaring them, and the result
+ * has what the snippet declares under the names in `wants`.
  * `console` of the snippet is a list: every call's arguments.
  */
-export async function run(name, { url, token, names = {}, wants = [] }) {
+export async function run(name, { url, token, names = {}, declares = [], wants = [] }) {
   const text = await read(name, { url, token });
 
   const id = randomUUID();
   const said = [];
   const console = { log: (...args) => said.push(args), error: (...args) => said.push(["error", ...args]) };
   given.set(id, { ...names, console });
-  const before = `const { ${["console", ...Object.keys(names)].join(", ")} } = globalThis.__snippets.get("${id}");\n`;
+  const before = `const { ${["console", ...Object.keys(names)].join(", ")} } = globalThis.__snippets.get("${id}");\n${declares.map((name) => `let ${name}: any;\n`).join("")}`;
   const after = wants.length ? `\nexport { ${wants.join(", ")} };\n` : "";
   const { code } = await transform(before + text + after, { loader: "ts", format: "esm", target: "es2022" });
   await mkdir(scratch, { recursive: true });
@@ -39,6 +40,9 @@ export async function run(name, { url, token, names = {}, wants = [] }) {
   const module = await import(fileURLToPath(file));
   return { ...module, said };
 }
+
+/** A snippet that is no script, as it stands. */
+export const text = (name) => readFile(new URL(name, snippets), "utf8");
 
 /** A script for a browser: `snippets/<page>`, which imports the snippet under the name `snippet`. */
 export async function bundle(name, page, { url, token }) {
