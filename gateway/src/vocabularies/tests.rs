@@ -1,5 +1,8 @@
 //! Promises that hold in every vocabulary.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::Kind;
@@ -8,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::golden::{ada, deliveries, delivery, group};
-use super::{News, Rules, Vocabulary, connection, temp_id, told_by_inbox};
+use super::{News, Rules, Vocabulary, cafe, connection, conversations, temp_id, told_by_inbox};
 
 fn args(payload: &Value) -> Vec<Box<RawValue>> {
     vec![RawValue::from_string(payload.to_string()).unwrap()]
@@ -200,6 +203,59 @@ fn an_inbox_event_outside_an_inbox_tells_nothing() {
     }
 }
 
+/// What a vocabulary may say: the names of events in its golden transcripts.
+fn said(vocabulary: Vocabulary) -> BTreeSet<String> {
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/vocabularies/golden");
+    let transcript = |kind: &str| {
+        std::fs::read_to_string(golden.join(format!("{}.{kind}.txt", vocabulary.as_str())))
+            .expect("a golden transcript")
+    };
+    let (events, answers) = (transcript("events"), transcript("answers"));
+    let unasked = answers.lines().filter_map(|line| line.strip_prefix("or "));
+    let lines = events.lines().filter(|line| !line.starts_with('#')).chain(unasked);
+    lines.filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect()
+}
+
+#[test]
+fn every_event_stands_in_the_page_of_its_vocabulary() {
+    for vocabulary in Vocabulary::ALL {
+        let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/vocabularies");
+        let page = std::fs::read_to_string(page.join(format!("{}.md", vocabulary.as_str()))).expect("a page");
+        let taken = vocabulary.commands().iter().map(|entry| entry.name.to_owned());
+        for name in taken.chain(said(vocabulary)) {
+            // Answers without an ack are one rule, and `error` before the vocabulary is known is another's.
+            let by_rule = name.ends_with(".response") || (vocabulary == Vocabulary::Dotted && name == "error");
+            assert!(by_rule || page.contains(&format!("`{name}`")), "{}.md lacks `{name}`", vocabulary.as_str());
+        }
+    }
+}
+
+/// `dotted` is complete: a command of any kind that the others' transcripts show is in its own.
+#[test]
+fn dotted_asks_for_everything_that_others_ask_for() {
+    let golden = include_str!("golden/dotted.commands.txt");
+    let dotted: BTreeSet<&str> = golden.lines().filter_map(kind_of_command).collect();
+    for other in [
+        include_str!("golden/snake.commands.txt"),
+        include_str!("golden/cafe.commands.txt"),
+        include_str!("golden/conversations.commands.txt"),
+        include_str!("golden/cafe.rest.txt"),
+        include_str!("golden/conversations.rest.txt"),
+    ] {
+        for kind in
+            other.lines().filter_map(kind_of_command).filter(|kind| !["Heartbeat", "Authenticate"].contains(kind))
+        {
+            assert!(dotted.contains(kind), "no event of dotted's transcript is {kind}");
+        }
+    }
+}
+
+/// `Send` of a transcript's `  Send(Send { …`.
+fn kind_of_command(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("  ").filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))?;
+    line.split(|c: char| !c.is_ascii_alphanumeric()).next()
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -227,6 +283,17 @@ proptest! {
         let (vocabulary, name, _) = entries[event % entries.len()];
         let args: Vec<_> = arguments.iter().flat_map(args).collect();
         let _ = vocabulary.parse_command(name, &args, &Rules::default());
+    }
+
+    #[test]
+    fn no_request_panics_its_route(route in 0usize..64, body in any_json(), given in any_json()) {
+        let routes: Vec<_> = cafe::rest::ROUTES.iter().chain(conversations::rest::ROUTES).collect();
+        let route = routes[route % routes.len()];
+        let given: Vec<_> = match given {
+            Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), args(value).remove(0))).collect(),
+            _ => Vec::new(),
+        };
+        let _ = route.command(&given, args(&body).first().map(|body| &**body), &Rules::default());
     }
 
     #[test]
