@@ -251,7 +251,8 @@ for (const [place, address] of Object.entries(places)) {
       const [, method, path] = /^(\w+) (\S+)/.exec(block);
       const query = /Query: (\S+)/.exec(block)?.[1] ?? "";
       const wanted = Object.keys(fields(/Response: (.*)/.exec(block)[1]));
-      const body = /Request: (.*)/.exec(block) && fill(fields(/Request: (.*)/.exec(block)[1]), path, { ...ids, ann, ben, cem });
+      const example = /Request: (.*)/.exec(block)?.[1];
+      const body = example && fill(fields(example), path, { ...ids, ann, ben, cem });
       const messageRoute = path.startsWith("/api/messages/");
       const real = path
         .replace(":conversationId", ids.group)
