@@ -1,5 +1,6 @@
-<<<<<<< HEAD
-// REST requests as a browser or a back end makes them.
+// Requests to Parlor's REST routes, as a front end, a browser or a team's own back end makes them.
+import { tokenOf } from "./clients.mjs";
+import { NGINX } from "./place.mjs";
 
 /** A request's status, body (JSON, or undefined where there is none) and headers. */
 export async function request(url, method, path, { body, token, cookie, origin, headers = {} } = {}) {
@@ -31,10 +32,7 @@ export async function expecting(status, url, method, path, options) {
 export function refreshCookie({ headers }) {
   const line = headers.getSetCookie().find((cookie) => cookie.startsWith("parlor_refresh="));
   return line && { pair: line.split(";")[0], attributes: line.split("; ").slice(1), line };
-=======
-// Requests to Parlor's REST routes, as a team's own front end would make them.
-import { tokenOf } from "./clients.mjs";
-import { NGINX } from "./place.mjs";
+}
 
 /** One request of `user` (nobody: without a token). Returns status, headers and the JSON body. */
 export async function rest(user, method, path, body, { url = NGINX, headers = {} } = {}) {
@@ -58,5 +56,4 @@ export async function answered(status, ...request) {
     throw new Error(`${request[1]} ${request[2]}: ${response.status}, not ${status}: ${JSON.stringify(response.body)}`);
   }
   return response.body;
->>>>>>> 3cde77d (REST and the documents' snippets of cafe and conversations, from end to end)
 }
