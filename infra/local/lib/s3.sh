@@ -12,6 +12,8 @@ s3_prepare() {
 }
 
 s3_exec() {
+    # The same for its objects.
+    umask 077
     exec java -Xms32m -Xmx128m -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError \
         "-Dlogback.configurationFile=$LOCAL/s3/logback.xml" -cp "$S3_LIBS/*" \
         org.gaul.s3proxy.Main --properties "$DIR/s3/s3proxy.conf"
