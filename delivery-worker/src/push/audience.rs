@@ -65,7 +65,7 @@ impl Audience {
         Ok(unread.iter().any(|listener| listener.user == *user))
     }
 
-    /// Those without a lease. A status that somebody has set for themselves, hidden ones too, takes a socket.
+    /// Those whom presence calls offline.
     async fn absent(&self, users: &[UserId]) -> Result<Vec<UserId>, Unavailable> {
         let seen = self.presence.look(users).await?;
         let away = users.iter().zip(seen).filter(|(_, seen)| seen.status == Status::Offline);
