@@ -87,6 +87,17 @@ pub enum Command {
     },
     /// Full-text search in the caller's rooms.
     Search(Search),
+    /// Messages that answer one message, the oldest first.
+    Thread {
+        /// Which.
+        message: MessageId,
+        /// Its room where the client names it.
+        room: Option<RoomId>,
+        /// After this place.
+        after: Option<Seq>,
+        /// Messages on a page.
+        limit: u32,
+    },
     /// All that happened in a room since a place: messages, edits, deletions, reactions, pins, membership.
     Sync {
         /// Of which room.

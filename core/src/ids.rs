@@ -83,6 +83,12 @@ impl RoomId {
         self.0.strip_prefix(INBOX).map(UserId::trusted)
     }
 
+    /// Whether a room of this id is a channel, if there is one: direct rooms, groups and inboxes have prefixes of their
+    /// own, which no channel may take.
+    pub fn is_of_channel(&self) -> bool {
+        !["direct_", "group_", INBOX].iter().any(|prefix| self.0.starts_with(prefix))
+    }
+
     /// A new group's id: `group_` and a version 4 UUID.
     pub fn new_group() -> Self {
         Self(format!("group_{}", Uuid::new_v4()).into())

@@ -16,5 +16,6 @@ pub mod ids;
 pub mod membership;
 pub mod partition;
 pub mod ports;
+pub mod search;
 pub mod session;
 pub mod time;

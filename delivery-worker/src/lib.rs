@@ -1,12 +1,14 @@
 //! The delivery-worker: from the log to every gateway that holds a member of the room.
 //!
 //! [`run`] is the consuming loop of [`parlor_core::consume`] with one sink, [`FanoutSink`], over the `Fanout` port.
-//! Topics and push notifications will be further sinks here, each in a group and with positions of its own, so that a
-//! push provider that is slow never delays a live event.
+//! [`run_topics`] is another sink, which counts words. Each sink is in a group and has positions of its own, so that one
+//! that is slow never delays a live event.
 
 mod config;
 pub mod push;
 mod sink;
+mod topics;
+mod words;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 pub use parlor_core::consume::{Fatal, Health, Report};
 pub use sink::FanoutSink;
+pub use topics::{TOPICS_ROLE, TopicsConfig, TopicsPorts, run_topics};
 
 /// The role's name in metrics and logs.
 pub const ROLE: &str = "delivery-worker";

@@ -155,7 +155,7 @@ pub struct LimitSet {
     pub join: Option<Limit>,
     /// Changes of rooms that are there (members, roles, settings, bans), blocks, mutes and reports.
     pub room_change: Option<Limit>,
-    /// History pages, and lists of rooms and members.
+    /// History pages, searches, and lists of rooms and members.
     pub history: Option<Limit>,
     /// Events of any kind by one socket, counted by its gateway.
     pub event: Option<Limit>,
@@ -165,6 +165,8 @@ pub struct LimitSet {
     pub login: Option<Limit>,
     /// Accounts made from one address.
     pub register: Option<Limit>,
+    /// For how long the same text by the same user in the same channel is refused.
+    pub spam: Option<Duration>,
 }
 
 impl Config {

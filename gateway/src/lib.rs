@@ -34,8 +34,10 @@ use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::safety::Safety;
+use parlor_core::ports::search::Search;
 use parlor_core::ports::sessions::Sessions;
 use parlor_core::ports::store::Store;
+use parlor_core::ports::topics::Topics;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +79,10 @@ pub struct Ports {
     pub keys: Arc<dyn Keys>,
     /// Who may sign in, of the same database as the store.
     pub accounts: Arc<dyn Accounts>,
+    /// Finding messages in the store.
+    pub search: Arc<dyn Search>,
+    /// What channels talk about.
+    pub topics: Arc<dyn Topics>,
 }
 
 /// One gateway.
@@ -183,6 +189,9 @@ fn begin_metrics() {
     }
     metrics::counter!("parlor_resume_events_total").increment(0);
     metrics::counter!("parlor_session_snapshots_total").increment(0);
+    for outcome in ["hit", "miss"] {
+        metrics::counter!("parlor_recent_cache_total", "outcome" => outcome).increment(0);
+    }
     for source in ["cache", "store", "log"] {
         metrics::counter!("parlor_gap_repairs_total", "source" => source).increment(0);
     }

@@ -44,7 +44,7 @@ impl Limiter {
         if limit.is_none() {
             return Ok(());
         }
-        self.admit(Ask { user, tier, limit, room: None, remember: None }).await.map(|_| ())
+        self.admit(Ask { user, tier, limit, room: None, remember: None, said: None }).await.map(|_| ())
     }
 
     fn count(&self, user: &UserId, tier: &str, limit: Limit) -> Option<Duration> {

@@ -33,7 +33,8 @@ export function forge(claims, { header = { alg: "HS256", typ: "JWT" }, secret = 
  */
 export async function solo(t, ...settings) {
   const data = await mkdtemp(join(tmpdir(), "parlor-solo-"));
-  const limits = ["message", "file", "room_create", "typing", "login", "register"].map((tier) => `limits.${tier}=off`);
+  const tiers = ["message", "file", "room_create", "typing", "login", "register"];
+  const limits = tiers.map((tier) => `limits.${tier}=off`).concat("limits.spam=0s");
   const own = settings.some((setting) => setting.startsWith("limits.")) ? [] : limits;
   const port = await freePort();
   const args = ["solo", "--listen", `127.0.0.1:${port}`, "--data-dir", data];

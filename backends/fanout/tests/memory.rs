@@ -12,7 +12,8 @@ use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::{Position, Record};
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::sessions::Sessions;
-use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract};
+use parlor_core::ports::topics::Topics;
+use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract, topics_contract};
 use parlor_core::time::Timestamp;
 use parlor_fanout::memory::{Memory, MemoryConfig};
 
@@ -20,7 +21,7 @@ struct Subject(Arc<Memory>);
 
 async fn subject() -> Subject {
     let lease_ms = u32::try_from(presence_contract::LEASE.as_millis()).expect("short");
-    Subject(Memory::new(MemoryConfig { lease_ms }))
+    Subject(Memory::new(MemoryConfig { lease_ms, ..MemoryConfig::for_testing() }))
 }
 
 #[async_trait]
@@ -64,6 +65,20 @@ impl limits_contract::Subject for Subject {
 
     async fn raise_version(&self, room: &RoomId, version: u64) {
         apply_version(&*self.0, room, version).await;
+    }
+}
+
+impl topics_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Topics> {
+        self.0.clone()
+    }
+
+    fn fanout(&self) -> Arc<dyn Fanout> {
+        self.0.clone()
+    }
+
+    fn encode(&self, event: &Event) -> Bytes {
+        parlor_proto::encode(event)
     }
 }
 
@@ -116,6 +131,11 @@ mod presence {
 mod sessions {
     use super::subject;
     parlor_core::sessions_contract!(subject());
+}
+
+mod topics {
+    use super::subject;
+    parlor_core::topics_contract!(subject());
 }
 
 fn typing(n: usize) -> Ephemeral {

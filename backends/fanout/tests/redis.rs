@@ -14,7 +14,8 @@ use parlor_core::ports::fanout::{Fanout, Signal};
 use parlor_core::ports::limits::{Ask, Limits};
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::sessions::Sessions;
-use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract};
+use parlor_core::ports::topics::Topics;
+use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract, topics_contract};
 use parlor_fanout::redis::{Config, Redis};
 
 fn url() -> String {
@@ -105,6 +106,20 @@ impl limits_contract::Subject for Subject {
     }
 }
 
+impl topics_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Topics> {
+        self.redis.clone()
+    }
+
+    fn fanout(&self) -> Arc<dyn Fanout> {
+        self.redis.clone()
+    }
+
+    fn encode(&self, event: &Event) -> Bytes {
+        parlor_proto::encode(event)
+    }
+}
+
 impl presence_contract::Subject for Subject {
     fn client(&self) -> Arc<dyn Presence> {
         self.redis.clone()
@@ -135,6 +150,11 @@ mod presence {
 mod sessions {
     use super::subject;
     parlor_core::sessions_contract!(subject());
+}
+
+mod topics {
+    use super::subject;
+    parlor_core::topics_contract!(subject());
 }
 
 /// A Redis of this test's own, which it may stop.
@@ -185,7 +205,7 @@ async fn admit(redis: &Redis) -> Result<(), Duration> {
     let limit = Some(Limit { limit: 1_000_000, window: Duration::from_secs(60) });
     let room = RoomId::trusted("r");
     let began = Instant::now();
-    let ask = Ask { user: &user, tier: "message", limit, room: Some(&room), remember: None };
+    let ask = Ask { user: &user, tier: "message", limit, room: Some(&room), remember: None, said: None };
     redis.admit(ask).await.map(|_| ()).map_err(|_| began.elapsed())
 }
 

@@ -194,6 +194,7 @@ impl Batch {
                 room: placed.room(),
                 seq: placed.seq,
                 edit: None,
+                encrypted: None,
                 deleted: None,
             });
             if rewrite.deleted.is_some() {
@@ -201,7 +202,10 @@ impl Batch {
             }
             rewrite.seq = placed.seq;
             match &placed.event.kind {
-                Kind::MessageEdited { content, .. } => rewrite.edit = Some((content, placed.time, placed.seq)),
+                Kind::MessageEdited { content, encrypted, .. } => {
+                    rewrite.edit = Some((content, placed.time, placed.seq));
+                    rewrite.encrypted = Some(*encrypted);
+                }
                 _ => rewrite.deleted = Some(placed.time),
             }
         }
@@ -240,6 +244,8 @@ pub(crate) struct Rewrite<'a> {
     pub(crate) seq: Seq,
     /// New content, when, and where.
     pub(crate) edit: Option<(&'a str, Timestamp, Seq)>,
+    /// Whether the new content is ciphertext.
+    pub(crate) encrypted: Option<bool>,
     pub(crate) deleted: Option<Timestamp>,
 }
 

@@ -2,7 +2,7 @@
 //! process. Both hold the port's contract suite.
 //!
 //! What the two have in common is here: what a run of records comes to (`batch`), what is looked up for a decision
-//! (`decisions`), how rows read (`rows`), how a time is kept (`at`). Each then says in its own SQL how to apply a batch,
+//! (`decisions`), what reactions and pins come to (`marks`), how rows read (`rows`), how a time is kept (`at`). Each then says in its own SQL how to apply a batch,
 //! write a decision, and read.
 
 mod accounts;
@@ -11,6 +11,7 @@ mod batch;
 mod calls;
 mod decisions;
 mod devices;
+mod marks;
 mod migrations;
 pub mod postgres;
 mod rows;

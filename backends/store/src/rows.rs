@@ -52,6 +52,9 @@ row! {
         time: At,
         edited_at: Option<At>,
         deleted_at: Option<At>,
+        mentions: Option<String>,
+        encrypted: bool,
+        marked: bool,
     }
 }
 
@@ -60,7 +63,7 @@ macro_rules! message_columns {
     () => {
         "m.id, m.seq, m.room_id, m.sender_id, m.sender_name, m.sender_avatar, m.content, m.type AS kind, \
          m.reply_to_id, m.reply_to_content, m.reply_to_sender, CAST(m.metadata AS text) AS metadata, m.temp_id, \
-         m.time, m.edited_at, m.deleted_at"
+         m.time, m.edited_at, m.deleted_at, m.mentions, m.encrypted, m.marked"
     };
 }
 pub(crate) use message_columns;
@@ -83,8 +86,8 @@ impl From<MessageRow> for StoredMessage {
                 kind: MessageType::parse(&row.kind).unwrap_or(MessageType::Text),
                 reply_to,
                 metadata: row.metadata,
-                mentions: Vec::new(),
-                encrypted: false,
+                mentions: row.mentions.as_deref().map(mentions).unwrap_or_default(),
+                encrypted: row.encrypted,
                 temp_id: row.temp_id,
             },
             time: row.time.0,
@@ -94,6 +97,17 @@ impl From<MessageRow> for StoredMessage {
             pinned: false,
         }
     }
+}
+
+/// The column of a message's mentions: a JSON array, null where there are none.
+pub(crate) fn mentions_column(users: &[UserId]) -> Option<String> {
+    let array = || serde_json::Value::from(users.iter().map(UserId::as_str).collect::<Vec<_>>()).to_string();
+    (!users.is_empty()).then(array)
+}
+
+fn mentions(column: &str) -> Vec<UserId> {
+    let ids: Vec<String> = serde_json::from_str(column).unwrap_or_default();
+    ids.into_iter().map(UserId::trusted).collect()
 }
 
 row! {
@@ -318,8 +332,8 @@ macro_rules! page {
     }};
 }
 
-/// A page of messages.
-pub(crate) fn messages<R>(rows: Vec<R>) -> Result<Page<StoredMessage>, sqlx::Error>
+/// A page of messages, and those of them whose reactions and pins are to be looked up.
+pub(crate) fn messages<R>(rows: Vec<R>) -> Result<(Page<StoredMessage>, Vec<Uuid>), sqlx::Error>
 where
     R: Row,
     MessageRow: for<'r> FromRow<'r, R>,
@@ -327,7 +341,20 @@ where
     i64: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
     Option<i64>: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
 {
-    Ok(page!(rows, |row| MessageRow::from_row(row).map(|row| Some(StoredMessage::from(row)))))
+    let mut marked = Vec::new();
+    let mut message = |row| -> Result<Option<StoredMessage>, sqlx::Error> {
+        let row = MessageRow::from_row(row)?;
+        marked.extend(row.marked.then_some(row.id));
+        Ok(Some(row.into()))
+    };
+    let page = page!(rows, message);
+    Ok((page, marked))
+}
+
+/// Messages without how far the store sees, and those of them whose reactions and pins are to be looked up.
+pub(crate) fn found(rows: Vec<MessageRow>) -> (Vec<StoredMessage>, Vec<Uuid>) {
+    let marked = rows.iter().filter(|row| row.marked).map(|row| row.id).collect();
+    (rows.into_iter().map(StoredMessage::from).collect(), marked)
 }
 
 /// A page of messages and changes. A change has its `payload`, the record's own bytes, and none of a message's columns

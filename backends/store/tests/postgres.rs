@@ -85,7 +85,14 @@ async fn make() -> Subject {
         text("a NUL \u{0} in the middle"),
         Message { temp_id: Some("\u{0}".into()), ..text("fine") },
     ];
-    Subject { safety: store.clone(), store, encode: parlor_proto::encode, poison, close: Box::pin(database.drop()) }
+    Subject {
+        safety: store.clone(),
+        search: store.clone(),
+        store,
+        encode: parlor_proto::encode,
+        poison,
+        close: Box::pin(database.drop()),
+    }
 }
 
 fn text(content: &str) -> Message {

@@ -22,7 +22,14 @@ async fn make() -> Subject {
         encrypted: false,
         temp_id: None,
     }];
-    Subject { safety: store.clone(), store, encode: parlor_proto::encode, poison, close: Box::pin(close) }
+    Subject {
+        safety: store.clone(),
+        search: store.clone(),
+        store,
+        encode: parlor_proto::encode,
+        poison,
+        close: Box::pin(close),
+    }
 }
 
 #[tokio::test]

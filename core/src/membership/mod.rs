@@ -364,6 +364,16 @@ pub fn may_edit(user: &UserId, author: &UserId) -> bool {
     user == author
 }
 
+/// Whether a user may pin and unpin messages of a room: admins and moderators; both in a direct room; the maker of a
+/// channel, which has no admins by row.
+pub fn may_pin(room: &Room, user: &UserId, role: Option<Role>) -> bool {
+    match room.kind {
+        RoomKind::Direct => matches!(role, Some(Role::Admin | Role::Moderator | Role::Member)),
+        RoomKind::Group => matches!(role, Some(Role::Admin | Role::Moderator)),
+        RoomKind::Channel => room.created_by == *user || matches!(role, Some(Role::Admin | Role::Moderator)),
+    }
+}
+
 /// Whether `user`, with this role in the room, may delete a message by `author`.
 pub fn may_delete(user: &UserId, role: Option<Role>, author: &UserId) -> bool {
     user == author || matches!(role, Some(Role::Admin | Role::Moderator))

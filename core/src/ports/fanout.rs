@@ -29,7 +29,7 @@ pub trait Fanout: Send + Sync + 'static {
     /// * `previous` is not the position: nothing happens; `Elsewhere` with the position that holds (`None`: forgotten);
     /// * else for each record in order: if its event's id was seen in the last hour under another seq, it is skipped;
     ///   otherwise it is published with the room's head as `prev` (`None` where the room has no head, or where the
-    ///   same seq was seen before: a replay), added to the room's recent cache (newest 100, a day), raises the room's
+    ///   same seq was seen before: a replay), added to the room's recent cache (the newest [`Self::remembers`], a day), raises the room's
     ///   head and its membership version ([`crate::event::Kind::version`]), and its id is remembered for an hour.
     ///   Then the position moves to the last record.
     ///
@@ -44,6 +44,24 @@ pub trait Fanout: Send + Sync + 'static {
     /// lacks is not there; the `prev` chain tells.
     async fn recent(&self, room: &RoomId, after: Seq, through: Seq, limit: usize)
     -> Result<Vec<Delivery>, Unavailable>;
+
+    /// Events that a room's recent cache holds, at most.
+    fn remembers(&self) -> usize;
+
+    /// Fills a room's recent cache with what the store has: `events`, in order, of which each knows the one before it
+    /// (`prev`), and behind the first of which nothing is missing up to `applied`, how far the store saw.
+    ///
+    /// What the cache has already stays; what lies beyond the position is left to [`Self::apply`]; the newest stay, for
+    /// a day. A room without a head gets that of the last event filled in: nothing has happened in it since. Does
+    /// nothing, and says so, where the partition is forgotten or this memory began behind `applied`: then something
+    /// may lie between that nobody here knows of.
+    async fn warm(
+        &self,
+        partition: Partition,
+        room: &RoomId,
+        applied: Offset,
+        events: &[Delivery],
+    ) -> Result<bool, Unavailable>;
 
     /// Subscribes this process to a room's channel. When it returns, everything published from then on is received
     /// (as far as the bus drops nothing). Subscriptions are renewed after a reconnect by the implementation.

@@ -33,6 +33,9 @@ macro_rules! fanout_contract {
             heads_older_than_a_day_may_be_trimmed_and_that_is_told
             the_recent_cache_holds_the_newest_hundred_in_order_with_their_prev_chain
             the_recent_cache_answers_for_a_range_with_its_newest
+            a_cold_cache_is_filled_from_the_store_and_what_is_published_next_follows_on
+            filling_a_cache_hides_nothing_newer_and_doubles_nothing
+            a_cache_is_not_filled_where_something_may_lie_between
             a_subscription_is_live_when_subscribe_returns
             only_subscribed_rooms_are_heard
             a_dropped_bus_connection_is_a_gap_and_goes_on
@@ -405,6 +408,87 @@ mod promises {
         assert_eq!(seqs(9, 20, 10).await, [0_i64; 0]);
         let unknown = room.fanout.recent(&RoomId::trusted("unknown"), Seq::ZERO, Seq::MAX, 10).await.expect("cache");
         assert!(unknown.is_empty());
+    }
+
+    /// Records as a store that has them gives them back.
+    fn stored(records: &[Record]) -> Vec<Delivery> {
+        let mut prev = Some(Seq::ZERO);
+        let delivery = |record: &Record| {
+            let event = record.event.clone().expect("an event");
+            let prev = prev.replace(record.seq);
+            Delivery { prev, seq: record.seq, time: record.time, event }
+        };
+        records.iter().map(delivery).collect()
+    }
+
+    pub async fn a_cold_cache_is_filled_from_the_store_and_what_is_published_next_follows_on<S: Subject>(subject: &S) {
+        let room = Room::of(subject, "general");
+        let records: Vec<Record> = (0..6).map(|at| room.record(at * 2, room.message(&at.to_string()))).collect();
+        // This memory began behind the first four, as after it was emptied.
+        let began = records[3].position();
+        room.fanout.claim(room.partition, began).await.expect("claimed");
+        let all = stored(&records);
+        let (applied, old) = (records[3].offset(), &all[..4]);
+        assert!(room.fanout.warm(room.partition, &room.id, applied, old).await.expect("filled"));
+        let cached = async || room.fanout.recent(&room.id, Seq::ZERO, Seq::MAX, 100).await.expect("cache");
+        assert_eq!(cached().await, old);
+        let heads = room.fanout.heads(room.partition, std::slice::from_ref(&room.id)).await.expect("heads");
+        assert_eq!(heads.heads, [Some(records[3].seq)]);
+        room.fanout.apply(room.partition, began, &records[4..]).await.expect("applied");
+        assert_eq!(cached().await, all, "the chain goes on");
+        assert_eq!(room.fanout.remembers(), 100);
+    }
+
+    pub async fn filling_a_cache_hides_nothing_newer_and_doubles_nothing<S: Subject>(subject: &S) {
+        let room = Room::claimed(subject).await;
+        let records: Vec<Record> = (0..6).map(|at| room.record(at * 2, room.message(&at.to_string()))).collect();
+        room.fanout.apply(room.partition, Position::START, &records[..4]).await.expect("applied");
+        let all = stored(&records);
+        // A store that lags, one that has the same, and one that is ahead.
+        for through in [2, 4, 6] {
+            let applied = records[through - 1].offset();
+            assert!(room.fanout.warm(room.partition, &room.id, applied, &all[..through]).await.expect("filled"));
+            let cached = room.fanout.recent(&room.id, Seq::ZERO, Seq::MAX, 100).await.expect("cache");
+            let seqs: Vec<Seq> = cached.iter().map(|delivery| delivery.seq).collect();
+            assert_eq!(seqs, records[..4].iter().map(|record| record.seq).collect::<Vec<_>>());
+            let heads = room.fanout.heads(room.partition, std::slice::from_ref(&room.id)).await.expect("heads");
+            assert_eq!(heads.heads, [Some(records[3].seq)]);
+        }
+        room.fanout.apply(room.partition, records[3].position(), &records[4..]).await.expect("applied");
+        let cached = room.fanout.recent(&room.id, records[0].seq, Seq::MAX, 100).await.expect("cache");
+        assert_eq!(cached, all[1..]);
+        let more: Vec<Record> = (6..150).map(|at| room.record(at * 2, room.message("more"))).collect();
+        for chunk in more.chunks(50) {
+            let previous = Position { offset: Offset(chunk[0].offset().0 - 2), digest: 0 };
+            let previous = Position { digest: digest_at(&records, &more, previous.offset), ..previous };
+            room.fanout.apply(room.partition, previous, chunk).await.expect("applied");
+        }
+        let last = more[more.len() - 1].offset();
+        room.fanout.warm(room.partition, &room.id, last, &all).await.expect("an answer");
+        let cached = room.fanout.recent(&room.id, Seq::ZERO, Seq::MAX, 1_000).await.expect("cache");
+        assert_eq!((cached.len(), cached[99].seq), (100, more[more.len() - 1].seq), "the newest stay");
+        assert_eq!(cached[0].seq, more[more.len() - 100].seq);
+    }
+
+    fn digest_at(records: &[Record], more: &[Record], offset: Offset) -> u64 {
+        let found = records.iter().chain(more).find(|record| record.offset() == offset);
+        found.expect("a record").position().digest
+    }
+
+    pub async fn a_cache_is_not_filled_where_something_may_lie_between<S: Subject>(subject: &S) {
+        let room = Room::of(subject, "general");
+        let records: Vec<Record> = (0..3).map(|at| room.record(at, room.message(&at.to_string()))).collect();
+        let all = stored(&records);
+        let applied = records[2].offset();
+        let fill = async |applied, events: &[Delivery]| {
+            room.fanout.warm(room.partition, &room.id, applied, events).await.expect("an answer")
+        };
+        assert!(!fill(applied, &all).await, "the partition is not known");
+        room.fanout.claim(room.partition, records[2].position()).await.expect("claimed");
+        assert!(!fill(records[1].offset(), &all[..2]).await, "this memory began behind what the store saw");
+        assert!(!fill(applied, &[]).await);
+        assert!(room.fanout.recent(&room.id, Seq::ZERO, Seq::MAX, 10).await.expect("cache").is_empty());
+        assert!(fill(applied, &all).await);
     }
 
     pub async fn a_subscription_is_live_when_subscribe_returns<S: Subject>(subject: &S) {

@@ -15,6 +15,10 @@ pub trait Limits: Send + Sync + 'static {
     /// in the same round trip, reads the membership version of a room and remembers a message id.
     ///
     /// A refused action is not counted, and remembers nothing. `limit: None` counts nothing and never refuses.
+    ///
+    /// What passes the limit is compared with what the same user last said under the same key ([`Ask::said`]): the
+    /// same digest within the window, and not the same token, is a repetition. It is counted, remembers nothing, and
+    /// leaves the last saying and its time as they were.
     async fn admit(&self, ask: Ask<'_>) -> Result<Admission, Unavailable>;
 }
 
@@ -31,6 +35,21 @@ pub struct Ask<'a> {
     pub room: Option<&'a RoomId>,
     /// A key under which `id` is remembered for an hour, unless another id is already there.
     pub remember: Option<Remember<'a>>,
+    /// What is said, to be compared with what was said last; `None` compares nothing.
+    pub said: Option<Said<'a>>,
+}
+
+/// Something said, as far as it has to be told from a repetition.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// Where: sayings are compared with those of the same user under the same key.
+    pub key: &'a str,
+    /// What, condensed.
+    pub digest: &'a str,
+    /// What a resend has in common with the first sending, condensed; empty: nothing has.
+    pub token: &'a str,
+    /// For how long a saying is compared with. At least a millisecond.
+    pub window: Duration,
 }
 
 /// An id to be remembered for an hour.
@@ -43,7 +62,7 @@ pub struct Remember<'a> {
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// `Some`: refused; worth another try after this long (at least one second, at most the window).
     pub retry_after: Option<Duration>,
@@ -51,4 +70,6 @@ pub struct Admission {
     pub version: Option<u64>,
     /// The id that holds for the key: the first one remembered.
     pub id: Option<MessageId>,
+    /// The same was said before.
+    pub repeated: bool,
 }

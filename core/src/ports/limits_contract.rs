@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::limits::{Admission, Ask, Limits, Remember};
+use super::limits::{Admission, Ask, Limits, Remember, Said};
 use crate::error::Limit;
 use crate::ids::{MessageId, RoomId, UserId};
 
@@ -27,6 +27,8 @@ macro_rules! limits_contract {
             a_refused_action_remembers_nothing
             nothing_asked_is_nothing_answered
             the_version_of_a_room_is_read_in_the_same_trip
+            the_same_said_again_within_the_window_is_a_repetition_and_a_resend_is_none
+            a_repetition_is_counted_and_remembers_nothing
         );
     };
     (@ $make:expr; $($promise:ident)*) => {
@@ -61,8 +63,8 @@ fn per(limit: u32, window: Duration) -> Option<Limit> {
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn act(client: &dyn Limits, user: &UserId, tier: &str, limit: Option<Limit>) -> Option<Duration> {
-    let ask = Ask { user, tier, limit, room: None, remember: None };
-    let Admission { retry_after, version, id } = client.admit(ask).await.expect("an answer");
+    let ask = Ask { user, tier, limit, room: None, remember: None, said: None };
+    let Admission { retry_after, version, id, .. } = client.admit(ask).await.expect("an answer");
     assert_eq!((version, id), (None, None));
     retry_after
 }
@@ -70,7 +72,10 @@ async fn act(client: &dyn Limits, user: &UserId, tier: &str, limit: Option<Limit
 async fn remember(client: &dyn Limits, limit: Option<Limit>, key: &str, id: MessageId) -> Admission {
     let user = user("ann");
     let remember = Some(Remember { key, id });
-    client.admit(Ask { user: &user, tier: "message", limit, room: None, remember }).await.expect("an answer")
+    client
+        .admit(Ask { user: &user, tier: "message", limit, room: None, remember, said: None })
+        .await
+        .expect("an answer")
 }
 
 #[allow(missing_docs, reason = "their names are what they promise")]
@@ -169,8 +174,8 @@ mod promises {
     }
 
     pub async fn nothing_asked_is_nothing_answered<S: Subject>(subject: &S) {
-        let ask = Ask { user: &user("ann"), tier: "message", limit: None, room: None, remember: None };
-        let nothing = Admission { retry_after: None, version: None, id: None };
+        let ask = Ask { user: &user("ann"), tier: "message", limit: None, room: None, remember: None, said: None };
+        let nothing = Admission::default();
         assert_eq!(subject.client().admit(ask).await.expect("an answer"), nothing);
     }
 
@@ -183,8 +188,9 @@ mod promises {
             limit: per(2, MINUTE),
             room: Some(&room),
             remember: Some(Remember { key: "digest", id }),
+            said: None,
         };
-        let unknown = Admission { retry_after: None, version: None, id: Some(id) };
+        let unknown = Admission { id: Some(id), ..Admission::default() };
         assert_eq!(client.admit(ask()).await.expect("an answer"), unknown);
         subject.raise_version(&room, 12).await;
         let known = Admission { version: Some(12), ..unknown };
@@ -193,7 +199,49 @@ mod promises {
         assert!(refused.retry_after.is_some());
         assert_eq!(refused.version, Some(12), "a refusal reads it too");
         let alone = client.admit(Ask { limit: None, remember: None, ..ask() }).await.expect("an answer");
-        assert_eq!(alone, Admission { retry_after: None, version: Some(12), id: None });
+        assert_eq!(alone, Admission { version: Some(12), ..Admission::default() });
+    }
+
+    pub async fn the_same_said_again_within_the_window_is_a_repetition_and_a_resend_is_none<S: Subject>(subject: &S) {
+        let clients = [subject.client(), subject.another().await];
+        let say = async |at: usize, who: &str, key: &str, digest: &str, token: &str| {
+            let (user, window) = (user(who), Duration::from_millis(1_000));
+            let said = Some(Said { key, digest, token, window });
+            let ask = Ask { user: &user, tier: "message", limit: None, room: None, remember: None, said };
+            clients[at % 2].admit(ask).await.expect("an answer").repeated
+        };
+        assert!(!say(0, "ann", "k", "hi", "t1").await);
+        assert!(say(1, "ann", "k", "hi", "t2").await, "through another gateway too");
+        assert!(say(0, "ann", "k", "hi", "").await);
+        assert!(!say(1, "ann", "k", "hi", "t1").await, "a resend");
+        assert!(!say(0, "bob", "k", "hi", "t2").await && !say(0, "ann", "other", "hi", "t2").await);
+        assert!(!say(0, "ann", "k", "ho", "").await);
+        assert!(say(0, "ann", "k", "ho", "").await, "without a token nothing is a resend");
+        assert!(!say(0, "ann", "k", "hi", "t2").await, "compared with the last alone");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(say(1, "ann", "k", "hi", "t3").await);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(!say(1, "ann", "k", "hi", "t4").await, "refusals do not prolong it");
+    }
+
+    pub async fn a_repetition_is_counted_and_remembers_nothing<S: Subject>(subject: &S) {
+        let (client, ann) = (subject.client(), user("ann"));
+        let [first, second] = [MessageId::now(), MessageId::now()];
+        let ask = |key, id, token| Ask {
+            user: &ann,
+            tier: "message",
+            limit: per(2, MINUTE),
+            room: None,
+            remember: Some(Remember { key, id }),
+            said: Some(Said { key: "k", digest: "hi", token, window: MINUTE }),
+        };
+        let admitted = client.admit(ask("one", first, "t1")).await.expect("an answer");
+        assert_eq!(admitted, Admission { id: Some(first), ..Admission::default() });
+        let repeated = client.admit(ask("two", first, "t2")).await.expect("an answer");
+        assert_eq!(repeated, Admission { repeated: true, ..Admission::default() });
+        let refused = client.admit(ask("two", first, "t1")).await.expect("an answer");
+        assert!(refused.retry_after.is_some() && !refused.repeated, "the limit comes first");
+        assert_eq!(remember(&*client, None, "two", second).await.id, Some(second));
     }
 }
 

@@ -12,8 +12,10 @@ pub mod log;
 pub mod presence;
 pub mod push;
 pub mod safety;
+pub mod search;
 pub mod sessions;
 pub mod store;
+pub mod topics;
 
 #[cfg(feature = "contract")]
 pub mod accounts_contract;
@@ -39,6 +41,8 @@ pub mod push_contract;
 pub mod sessions_contract;
 #[cfg(feature = "contract")]
 pub mod store_contract;
+#[cfg(feature = "contract")]
+pub mod topics_contract;
 
 /// A dependency is away, or answered with what is no fault of the request. Nothing is known to have changed; the same
 /// call may succeed later.

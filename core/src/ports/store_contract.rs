@@ -1,4 +1,4 @@
-//! The contract of [`super::store`]: runs unchanged on every implementation.
+//! The contract of [`super::store`] and [`super::search`]: runs unchanged on every implementation.
 //!
 //! An implementation's tests say `parlor_core::store_contract!(make())`, where `make` gives a [`Subject`] that is empty;
 //! each promise becomes a test of its own.
@@ -6,6 +6,8 @@
 mod applying;
 mod changing;
 mod deciding;
+mod finding;
+mod marking;
 mod reading;
 mod safety;
 
@@ -16,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use super::log::{Malformed, Position, Record};
 use super::safety::Safety;
+use super::search::Search;
 use super::store::{Read, Store, Stored, StoredMessage};
 use crate::event::{Actor, Event, Kind, Message, MessageType};
 use crate::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
@@ -25,6 +28,8 @@ use crate::time::Timestamp;
 pub use self::applying::*;
 pub use self::changing::*;
 pub use self::deciding::*;
+pub use self::finding::*;
+pub use self::marking::*;
 pub use self::reading::*;
 pub use self::safety::*;
 
@@ -58,6 +63,18 @@ macro_rules! store_contract {
             a_range_and_how_far_it_sees_are_one_snapshot
             messages_and_changes_merge_by_seq_up_to_a_place
             the_seq_of_a_time_is_the_lowest_at_or_after_it
+            mentions_and_ciphertext_come_back_and_an_edit_may_change_which_it_is
+            reactions_come_back_with_their_users_in_the_order_of_giving
+            a_reaction_given_twice_counts_once_and_one_taken_back_is_gone
+            a_deleted_message_loses_reactions_and_pin_and_gets_none
+            a_mark_from_another_room_does_not_touch_a_message
+            pins_are_listed_the_last_pinned_first
+            a_search_finds_words_and_phrases_newest_first_in_pages
+            a_search_sees_the_rooms_of_its_user_alone_and_those_left_up_to_the_leaving
+            neither_ciphertext_nor_what_is_deleted_is_found_and_an_edit_changes_what_is
+            replies_are_read_by_what_they_answer
+            counting_from_the_newest_leaves_deleted_messages_out
+            rooms_written_to_last_come_first
             a_room_is_made_with_its_members_and_events_in_order
             two_makers_of_one_direct_room_get_one_room
             a_direct_room_is_its_pair_whatever_its_id
@@ -108,6 +125,8 @@ pub struct Subject {
     pub store: Arc<dyn Store>,
     /// The same, as the port of safety.
     pub safety: Arc<dyn Safety>,
+    /// The same one.
+    pub search: Arc<dyn Search>,
     /// How events are encoded (the contract suite is below `proto`).
     pub encode: fn(&Event) -> Bytes,
     /// Messages that this store can never keep; at least one whose metadata is not JSON.
@@ -118,9 +137,9 @@ pub struct Subject {
 
 /// Runs one promise and removes the subject, kept or broken.
 pub async fn hold(subject: Subject, promise: fn(Trial) -> BoxFuture<'static, ()>) {
-    let Subject { store, safety, encode, poison, close } = subject;
+    let Subject { store, safety, search, encode, poison, close } = subject;
     let feed = Feed { store: Arc::clone(&store), encode, at: Position::START, next: 0, time: Timestamp(NOON) };
-    let outcome = tokio::spawn(promise(Trial { store, safety, feed, poison })).await;
+    let outcome = tokio::spawn(promise(Trial { store, safety, search, feed, poison })).await;
     close.await;
     if let Err(broken) = outcome {
         std::panic::resume_unwind(broken.into_panic());
@@ -134,6 +153,7 @@ const NOON: i64 = 1_763_553_600_000;
 pub struct Trial {
     store: Arc<dyn Store>,
     safety: Arc<dyn Safety>,
+    search: Arc<dyn Search>,
     feed: Feed,
     poison: Vec<Message>,
 }

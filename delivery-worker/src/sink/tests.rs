@@ -100,6 +100,18 @@ impl Fanout for Scripts {
     ) -> Result<Vec<parlor_core::event::Delivery>, Unavailable> {
         unreachable!("a gateway's")
     }
+    fn remembers(&self) -> usize {
+        unreachable!("a gateway's")
+    }
+    async fn warm(
+        &self,
+        _: Partition,
+        _: &RoomId,
+        _: Offset,
+        _: &[parlor_core::event::Delivery],
+    ) -> Result<bool, Unavailable> {
+        unreachable!("a gateway's")
+    }
     async fn subscribe(&self, _: &RoomId) -> Result<(), Unavailable> {
         unreachable!("a gateway's")
     }

@@ -10,10 +10,17 @@ use parlor_core::ports::Unavailable;
 
 use crate::Shared;
 use crate::hub::Place;
+use crate::memberships::Standing;
 
 /// How long a command waits for a store that lags.
 const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(25);
+
+/// A message that a command acts on, and the caller's standing in its room.
+pub(super) struct Target {
+    pub(super) place: Place,
+    pub(super) standing: Standing,
+}
 
 /// Where a message is, and the caller's role there. Those who are no members are told that it does not exist.
 pub(super) async fn message(
@@ -22,6 +29,32 @@ pub(super) async fn message(
     id: MessageId,
     room: Option<&RoomId>,
 ) -> Result<(Place, Option<Role>), ChatError> {
+    let target = target(shared, user, id, room).await?;
+    let role = target.standing.role();
+    Ok((target.place, role))
+}
+
+/// Where a message is, and the caller's standing there. Those who are no members are told that it does not exist.
+pub(super) async fn target(
+    shared: &Arc<Shared>,
+    user: &Actor,
+    id: MessageId,
+    room: Option<&RoomId>,
+) -> Result<Target, ChatError> {
+    let not_found = || ChatError::not_found("message");
+    let place = place(shared, id, room).await?;
+    let version = shared.ports.fanout.version(&place.room).await.ok().flatten();
+    let standing = shared.memberships.standing(&place.room, &user.id, version).await?.ok_or_else(not_found)?;
+    standing.bars()?;
+    let in_channel = standing.room.kind == parlor_core::event::RoomKind::Channel;
+    if standing.role().is_none() && !in_channel {
+        return Err(not_found());
+    }
+    Ok(Target { place, standing })
+}
+
+/// Where a message is, whoever asks. A deleted one is nowhere, and one of another room than the one named neither.
+pub(crate) async fn place(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> Result<Place, ChatError> {
     let not_found = || ChatError::not_found("message");
     let place = match shared.hub.recent.find(id) {
         Some(place) if place.deleted => return Err(not_found()),
@@ -31,24 +64,7 @@ pub(super) async fn message(
     if room.is_some_and(|room| *room != place.room) {
         return Err(not_found());
     }
-    let version = shared.ports.fanout.version(&place.room).await.ok().flatten();
-    let standing = shared.memberships.standing(&place.room, &user.id, version).await?.ok_or_else(not_found)?;
-    let role = standing.role();
-    let in_channel = standing.room.kind == parlor_core::event::RoomKind::Channel;
-    standing.bars()?;
-    if role.is_none() && !in_channel {
-        return Err(not_found());
-    }
-    Ok((place, role))
-}
-
-/// Where a message is, whoever asks: for the team's own back end.
-pub(crate) async fn place(shared: &Arc<Shared>, id: MessageId) -> Result<Place, ChatError> {
-    match shared.hub.recent.find(id) {
-        Some(place) if place.deleted => Err(ChatError::not_found("message")),
-        Some(place) => Ok(place),
-        None => stored(shared, id, None).await,
-    }
+    Ok(place)
 }
 
 /// Asks the store, and waits for it while it lags: "not found" only once it has seen all that the log had on arrival.

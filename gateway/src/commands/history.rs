@@ -1,20 +1,21 @@
 //! A page of a room's messages: the store's, with what it does not have yet laid over it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parlor_core::command::{Cursor, Direction, History};
 use parlor_core::error::ChatError;
 use parlor_core::event::{Delivery, Kind, Role, RoomKind};
-use parlor_core::ids::{MessageId, RoomId, Seq};
+use parlor_core::ids::{MessageId, Offset, RoomId, Seq};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::store::{self, Read, StoredMessage};
+use parlor_core::ports::fanout::Heads;
+use parlor_core::ports::store::{Read, StoredMessage};
 use parlor_core::time::Timestamp;
 
 use super::Reply;
+use super::overlay::lay_over;
 use crate::Shared;
 use crate::caller::Caller;
-use crate::hub::{self, Unread};
+use crate::hub::{self, Tail, Unread};
 use crate::vocabularies::{Answer, Page};
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, history: History, reply: Reply) {
@@ -42,6 +43,15 @@ struct Bounds {
     until: Option<Timestamp>,
 }
 
+impl Bounds {
+    fn hold(&self, delivery: &Delivery) -> bool {
+        delivery.seq > self.after
+            && delivery.seq < self.before
+            && self.since.is_none_or(|since| delivery.time >= since)
+            && self.until.is_none_or(|until| delivery.time < until)
+    }
+}
+
 pub(super) async fn read(
     shared: &Arc<Shared>,
     caller: &Caller,
@@ -55,26 +65,26 @@ pub(super) async fn read(
 
     let partition = shared.ports.log.partition_of(room);
     // What is there when this is answered: asked before the store, so that nothing can fall between the two.
-    let heads = shared.ports.fanout.heads(partition, std::slice::from_ref(room)).await.ok();
+    let heads = heads(shared, room).await;
     let newest_first = history.direction == Direction::Before;
     let limit = usize::try_from(history.limit).unwrap_or(100);
+    if newest_first && history.cursor.is_none() && ceiling == Seq::MAX {
+        if let Some(page) = cached(shared, room, heads.as_ref(), limit).await {
+            return Ok(page);
+        }
+        hub::warm_soon(shared, room);
+    }
     let ask = Read { room, partition, after: bounds.after, before: bounds.before, limit: limit + 1, newest_first };
     let stored = shared.ports.store.messages(ask).await.map_err(busy)?;
-    let own = shared.hub.appended(room);
-    let tail = hub::tail(&shared.ports, room, stored.applied, heads.as_ref(), own).await.map_err(|error| {
-        if let Unread::Unavailable(error) = &error {
-            tracing::debug!(%error, "the newest messages could not be read");
-        }
-        ChatError::busy("the newest messages cannot be read right now")
-    })?;
-    let gone = tail.events.iter().filter(|delivery| matches!(delivery.event.kind, Kind::MessageDeleted { .. })).count();
+    let tail = tail(shared, room, stored.applied, heads.as_ref()).await?;
+    let gone = deletions(&tail.events);
     let stored = if gone > 0 && stored.rows.len() > limit {
         // Some of these rows will fall out: read so many more.
         shared.ports.store.messages(Read { limit: limit + 1 + gone, ..ask }).await.map_err(busy)?
     } else {
         stored
     };
-    let mut messages = lay_over(stored, &tail.events, bounds);
+    let mut messages = lay_over(stored.rows, &tail.events, |delivery, _| bounds.hold(delivery));
     messages.sort_by_key(|message| message.seq);
     if newest_first {
         messages.reverse();
@@ -85,6 +95,55 @@ pub(super) async fn read(
         drop_resends(shared, &mut messages, &tail.events).await?;
     }
     Ok((messages, has_more))
+}
+
+/// The newest page from the recent cache alone, without a look at the store: where the cache's chain reaches the room's
+/// end, and it holds more messages than are asked for, or the room from its beginning.
+async fn cached(
+    shared: &Arc<Shared>,
+    room: &RoomId,
+    heads: Option<&Heads>,
+    limit: usize,
+) -> Option<(Vec<StoredMessage>, bool)> {
+    let found = async {
+        let events = hub::newest(shared, room, heads?).await?;
+        let mut messages = lay_over(Vec::new(), &events.events, |_, _| true);
+        messages.sort_by_key(|message| std::cmp::Reverse(message.seq));
+        let has_more = messages.len() > limit;
+        messages.truncate(limit);
+        (has_more || events.whole).then_some((messages, has_more))
+    };
+    let found = found.await;
+    let outcome = if found.is_some() { "hit" } else { "miss" };
+    metrics::counter!("parlor_recent_cache_total", "outcome" => outcome).increment(1);
+    found
+}
+
+/// Where the room ends, as the fan-out knows it; `None` while that is away.
+pub(super) async fn heads(shared: &Shared, room: &RoomId) -> Option<Heads> {
+    let partition = shared.ports.log.partition_of(room);
+    shared.ports.fanout.heads(partition, std::slice::from_ref(room)).await.ok()
+}
+
+/// What the store does not have yet, behind what it has applied.
+pub(super) async fn tail(
+    shared: &Shared,
+    room: &RoomId,
+    applied: Offset,
+    heads: Option<&Heads>,
+) -> Result<Tail, ChatError> {
+    let own = shared.hub.appended(room);
+    hub::tail(&shared.ports, room, applied, heads, own).await.map_err(|error| {
+        if let Unread::Unavailable(error) = &error {
+            tracing::debug!(%error, "the newest messages could not be read");
+        }
+        ChatError::busy("the newest messages cannot be read right now")
+    })
+}
+
+/// How many rows may fall out of a page.
+pub(super) fn deletions(tail: &[Delivery]) -> usize {
+    tail.iter().filter(|delivery| matches!(delivery.event.kind, Kind::MessageDeleted { .. })).count()
 }
 
 /// Leaves out messages of a raw tail that the store has at an earlier place: they were sent again.
@@ -103,54 +162,6 @@ async fn drop_resends(
     }
     messages.retain(|message| !resent.contains(&message.seq));
     Ok(())
-}
-
-/// The store's rows with the tail's messages, edits and deletions laid over them.
-fn lay_over(stored: store::Page<StoredMessage>, tail: &[Delivery], bounds: Bounds) -> Vec<StoredMessage> {
-    let mut order: Vec<MessageId> = stored.rows.iter().map(|message| message.id).collect();
-    let mut messages: HashMap<MessageId, StoredMessage> =
-        stored.rows.into_iter().map(|message| (message.id, message)).collect();
-    for delivery in tail.iter().filter(|delivery| hub::shows_in_history(&delivery.event.kind)) {
-        match &delivery.event.kind {
-            Kind::MessageSent(message) => {
-                let inside = delivery.seq > bounds.after
-                    && delivery.seq < bounds.before
-                    && bounds.since.is_none_or(|since| delivery.time >= since)
-                    && bounds.until.is_none_or(|until| delivery.time < until);
-                let id = MessageId(delivery.event.id.0);
-                if inside && !messages.contains_key(&id) {
-                    order.push(id);
-                    messages.insert(id, as_stored(delivery, id, message));
-                }
-            }
-            Kind::MessageEdited { message, content, .. } => {
-                if let Some(message) = messages.get_mut(message) {
-                    message.message.content.clone_from(content);
-                    message.edited_at = Some(delivery.time);
-                }
-            }
-            Kind::MessageDeleted { message } => {
-                messages.remove(message);
-            }
-            _ => {}
-        }
-    }
-    order.into_iter().filter_map(|id| messages.remove(&id)).collect()
-}
-
-fn as_stored(delivery: &Delivery, id: MessageId, message: &parlor_core::event::Message) -> StoredMessage {
-    StoredMessage {
-        id,
-        seq: delivery.seq,
-        room: delivery.event.room.clone(),
-        sender: delivery.event.actor.clone(),
-        message: message.clone(),
-        time: delivery.time,
-        edited_at: None,
-        deleted_at: None,
-        reactions: Vec::new(),
-        pinned: false,
-    }
 }
 
 /// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving.
@@ -197,8 +208,18 @@ async fn bounds(shared: &Arc<Shared>, history: &History) -> Result<Bounds, ChatE
     })
 }
 
+/// A place behind which everything at or after a time is.
+pub(super) async fn before_time(shared: &Arc<Shared>, room: &RoomId, time: Timestamp) -> Result<Seq, ChatError> {
+    let partition = shared.ports.log.partition_of(room);
+    let (first, applied) = shared.ports.store.seq_at(room, partition, time).await.map_err(busy)?;
+    Ok(match first {
+        Some(first) => Seq(first.0.saturating_sub(1)),
+        None => Seq::new(shared.ports.log.generation(), applied),
+    })
+}
+
 /// The place of a message that serves as a cursor.
-async fn place(shared: &Arc<Shared>, room: &RoomId, id: MessageId) -> Result<Seq, ChatError> {
+pub(super) async fn place(shared: &Arc<Shared>, room: &RoomId, id: MessageId) -> Result<Seq, ChatError> {
     if let Some(place) = shared.hub.recent.find(id)
         && let (true, Some(seq)) = (place.room == *room, place.seq)
     {
@@ -221,7 +242,7 @@ async fn place(shared: &Arc<Shared>, room: &RoomId, id: MessageId) -> Result<Seq
     Err(ChatError::field("cursor", "no message of this room has that id"))
 }
 
-fn busy(error: Unavailable) -> ChatError {
+pub(super) fn busy(error: Unavailable) -> ChatError {
     tracing::debug!(%error, "history could not be read");
     ChatError::busy("history cannot be read right now")
 }

@@ -1,6 +1,7 @@
 //! What clients may do: one file per command. Each checks, acts, answers.
 
 mod add_members;
+mod alter;
 mod append;
 mod arrival;
 mod ban;
@@ -10,6 +11,7 @@ mod blocks;
 mod cancel_upload;
 mod change;
 mod complete_upload;
+mod count;
 mod create_room;
 mod delete;
 mod delete_room;
@@ -25,14 +27,22 @@ mod leave;
 mod live;
 mod members;
 mod mute;
+mod overlay;
+mod pin;
+mod pins;
+mod react;
 mod remove_members;
 mod reply;
 mod report;
 mod room;
 mod rooms;
+mod search;
 mod send;
 mod set_role;
 mod start_upload;
+mod sync;
+mod thread;
+mod topics;
 mod typing;
 mod update_room;
 
@@ -71,13 +81,18 @@ pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command,
         Command::Heartbeat => reply.ok(&Answer::Done),
         // These two are the session's own.
         Command::Authenticate { .. } | Command::Disconnect => reply.done(),
-        Command::React { .. }
-        | Command::Pin { .. }
-        | Command::Pins { .. }
-        | Command::Search(_)
-        | Command::Sync { .. }
-        | Command::Messages { .. }
-        | Command::Topics { .. } => unbuilt(reply),
+        Command::React { message, room, emoji, on } => {
+            react::act(shared, caller, react::Reaction { message, room, emoji, on }, reply).await;
+        }
+        Command::Pin { message, room, on } => pin::act(shared, caller, message, room, on, reply).await,
+        Command::Pins { room } => pins::act(shared, caller, room, reply).await,
+        Command::Search(search) => search::act(shared, caller, search, reply).await,
+        Command::Thread { message, room, after, limit } => {
+            thread::act(shared, caller, thread::Thread { message, room, after, limit }, reply).await;
+        }
+        Command::Sync { room, after, limit } => sync::act(shared, caller, room, after, limit, reply).await,
+        Command::Messages { room, limit, offset } => count::act(shared, caller, room, limit, offset, reply).await,
+        Command::Topics { room, limit } => topics::act(shared, caller, room, limit, reply).await,
         Command::Delivered { .. } | Command::Read { .. } | Command::Receipts { .. } => unbuilt(reply),
         Command::Status { .. } | Command::Presence { .. } | Command::Typists { .. } => unbuilt(reply),
         Command::Live { room } => live::act(shared, caller, room, reply).await,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use parlor_core::command::Send;
-use parlor_core::error::ChatError;
+use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, Event, Kind, Message, Quote, RoomKind};
 use parlor_core::ids::{MessageId, RoomId, Seq};
-use parlor_core::ports::limits::{Ask, Remember};
+use parlor_core::ports::limits::{Ask, Remember, Said};
 use sha2::Digest;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use super::{Reply, append, join, typing};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::files;
-use crate::hub::Place;
+use crate::hub::{self, Heard, Place};
 use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply: Reply) {
@@ -58,8 +58,21 @@ async fn accept(
     };
     let limit = shared.config.limits.message;
     let remember = key.as_deref().map(|key| Remember { key, id: proposed });
-    let ask = Ask { user: &user.id, tier: "message", limit, room: Some(&send.room), remember };
+    let spam = shared.config.limits.spam.filter(|_| send.room.is_of_channel());
+    let digest = spam.map(|_| digest(&[&send.content])).unwrap_or_default();
+    let token = send.temp_id.as_deref().filter(|_| spam.is_some()).map(|temp_id| digest_of_token(caller, temp_id));
+    let said = spam.map(|window| Said {
+        key: send.room.as_str(),
+        digest: &digest,
+        token: token.as_deref().unwrap_or_default(),
+        window,
+    });
+    let ask = Ask { user: &user.id, tier: "message", limit, room: Some(&send.room), remember, said };
     let admission = shared.limiter.admit(ask).await?;
+    if admission.as_ref().is_some_and(|admission| admission.repeated) {
+        metrics::counter!("parlor_spam_refused_total").increment(1);
+        return Err(ChatError::new(Code::Spam, "you have said just that a moment ago"));
+    }
     let version = admission.as_ref().and_then(|admission| admission.version);
     let id = admission.and_then(|admission| admission.id).unwrap_or(proposed);
 
@@ -106,33 +119,50 @@ pub(super) async fn may_send(
 
 /// What tells a resend under a tempId that is no UUID from a new message.
 fn resend_key(user: &Actor, lineage: &str, room: &RoomId, temp_id: &str, content: &str) -> String {
+    digest(&[user.id.as_str(), lineage, room.as_str(), temp_id, content])
+}
+
+/// What a resend has in common with the first sending: a UUID as tempId is one everywhere, another in its lineage.
+fn digest_of_token(caller: &Caller, temp_id: &str) -> String {
+    if Uuid::try_parse(temp_id).is_ok() { digest(&[temp_id]) } else { digest(&[caller.lineage(), temp_id]) }
+}
+
+fn digest(parts: &[&str]) -> String {
     let mut hash = sha2::Sha256::new();
-    for part in [user.id.as_str(), lineage, room.as_str(), temp_id, content] {
+    for part in parts {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part.as_bytes());
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The quoted message: from the recent cache, else from the store; if neither answers, its id alone.
+/// The quoted message as it is now: from what was heard here, else from the recent cache, else from the store. Of one
+/// that was deleted, or that nobody can tell of now, the id alone.
 async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote {
-    let cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, 100).await.unwrap_or_default();
-    for delivery in cached.iter().rev() {
-        match &delivery.event.kind {
-            Kind::MessageSent(sent) if delivery.event.id == message.into() => {
-                let (content, sender) = (Some(sent.content.clone()), Some(delivery.event.actor.id.clone()));
-                return Quote { message, content, sender };
+    let nothing = Quote { message, content: None, sender: None };
+    let mut newer = None;
+    for here in [true, false] {
+        let deliveries = if here {
+            shared.hub.lately(room)
+        } else {
+            let most = shared.ports.fanout.remembers();
+            shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, most).await.unwrap_or_default()
+        };
+        match hub::heard(&deliveries, message) {
+            Some(Heard::Deleted) => return nothing,
+            Some(Heard::Sent(delivery, content)) => {
+                let sender = Some(delivery.event.actor.id.clone());
+                return Quote { message, content: Some(newer.unwrap_or(content)), sender };
             }
-            Kind::MessageDeleted { message: gone } if *gone == message => {
-                return Quote { message, content: None, sender: None };
-            }
-            _ => {}
+            Some(Heard::Edited(content)) => newer = newer.or(Some(content)),
+            None => {}
         }
     }
     match shared.ports.store.message(message).await {
         Ok(Some(stored)) if stored.room == *room && stored.deleted_at.is_none() => {
-            Quote { message, content: Some(stored.message.content), sender: Some(stored.sender.id) }
+            let content = Some(newer.unwrap_or(stored.message.content));
+            Quote { message, content, sender: Some(stored.sender.id) }
         }
-        _ => Quote { message, content: None, sender: None },
+        _ => nothing,
     }
 }

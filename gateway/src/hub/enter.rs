@@ -166,6 +166,7 @@ async fn open(shared: &Arc<Shared>, room: &RoomId) -> Result<(), Unavailable> {
     if let Some(gap) = gap {
         repair(shared, room.clone(), gap);
     }
+    super::warm::warm_if_cold(shared, room);
     Ok(())
 }
 

@@ -193,5 +193,12 @@ pub(crate) async fn tail(
 
 /// Whether an event changes what history shows.
 pub(crate) fn shows_in_history(kind: &Kind) -> bool {
-    matches!(kind, Kind::MessageSent(_) | Kind::MessageEdited { .. } | Kind::MessageDeleted { .. })
+    matches!(
+        kind,
+        Kind::MessageSent(_)
+            | Kind::MessageEdited { .. }
+            | Kind::MessageDeleted { .. }
+            | Kind::MessageReacted { .. }
+            | Kind::MessagePinned { .. }
+    )
 }

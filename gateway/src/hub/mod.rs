@@ -5,12 +5,14 @@ mod chain;
 mod enter;
 mod gaps;
 mod heads;
+mod lately;
 mod missed;
 mod places;
 mod recent;
 mod repair;
 mod ring;
 mod room;
+mod warm;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -30,10 +32,12 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use catch_up::{Behind, Caught, catch_up, up_to_leaving};
 pub(crate) use chain::Gap;
 pub(crate) use enter::{ALWAYS, From, adds, enter, live_through, opened};
-pub(crate) use gaps::{Unread, page, shows_in_history, tail};
+pub(crate) use gaps::{Tail, Unread, page, shows_in_history, tail};
+pub(crate) use lately::{Heard, heard, newest, reaches};
 pub(crate) use missed::{Missed, missed};
 pub(crate) use recent::{Place, Recent};
 pub(crate) use room::Frames;
+pub(crate) use warm::warm_soon;
 
 use crate::client::Client;
 use crate::{Ports, Shared, auth, commands, resume};
@@ -57,6 +61,8 @@ pub(crate) struct Hub {
     hasher: RandomState,
     pub(crate) recent: Recent,
     repairs: Semaphore,
+    /// Turns to warm a room's cache.
+    warming: Arc<Semaphore>,
     /// The newest place at which this gateway itself appended, per partition.
     appended: Mutex<HashMap<u32, Seq>>,
     /// Where the fan-out's memory began, per partition, as last seen.
@@ -86,6 +92,7 @@ impl Hub {
             hasher: RandomState::new(),
             recent: Recent::default(),
             repairs: Semaphore::new(REPAIRS),
+            warming: Arc::new(Semaphore::new(warm::AT_ONCE)),
             appended: Mutex::default(),
             began: Mutex::default(),
             stored: Mutex::default(),
@@ -163,6 +170,10 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let heads = tokio::spawn(heads::run(shared.clone(), stop.clone()));
     let places = tokio::spawn(places::run(shared.clone(), stop.clone()));
     let sweep = tokio::spawn(sweep(shared.clone(), stop.clone()));
+    let warming = tokio::spawn({
+        let (shared, stop) = (shared.clone(), stop.clone());
+        async move { _ = stop.run_until_cancelled(warm::at_start(&shared)).await }
+    });
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => break,
@@ -189,7 +200,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             }
         }
     }
-    for task in [heads, places, sweep] {
+    for task in [heads, places, sweep, warming] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a hub task ended badly");
         }

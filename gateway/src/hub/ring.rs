@@ -51,6 +51,11 @@ impl Ring {
         (after >= self.base).then(|| self.events.iter().skip(from).map(|(_, delivery)| delivery))
     }
 
+    /// Everything that is here.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Delivery> {
+        self.events.iter().map(|(_, delivery)| delivery)
+    }
+
     /// The newest delivery, if one is here.
     pub(super) fn newest(&self) -> Option<Seq> {
         self.events.back().map(|(_, delivery)| delivery.seq)

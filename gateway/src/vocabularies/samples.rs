@@ -1,7 +1,7 @@
 //! What there is to say beyond the essentials, one of each, for the golden transcripts.
 
-use parlor_core::device::{DeviceKeys, OneTimeKey};
 use parlor_core::command::Command;
+use parlor_core::device::{DeviceKeys, OneTimeKey};
 use parlor_core::event::{Delivery, Ephemeral, Kind, Member, MessageType, Role, Room, Status};
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;

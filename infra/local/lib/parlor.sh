@@ -33,7 +33,7 @@ parlor_environment() {
     if [[ $PROFILE == load ]]; then
         export PARLOR_LIMITS__MESSAGE=off PARLOR_LIMITS__FILE=off PARLOR_LIMITS__ROOM_CREATE=off PARLOR_LIMITS__TYPING=off
         export PARLOR_LIMITS__JOIN=off PARLOR_LIMITS__ROOM_CHANGE=off PARLOR_LIMITS__HISTORY=off PARLOR_LIMITS__EVENT=off
-        export PARLOR_LIMITS__LOGIN=off PARLOR_LIMITS__REGISTER=off
+        export PARLOR_LIMITS__LOGIN=off PARLOR_LIMITS__REGISTER=off PARLOR_LIMITS__SPAM=0s
     fi
     set -a
     # shellcheck source=/dev/null

@@ -40,9 +40,11 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         fanout: redis.clone(),
         presence: redis.clone(),
         limits: redis.clone(),
-        sessions: redis,
         files: blobs.map(|blobs| Storage { files: postgres.clone(), blobs }),
         accounts: postgres.clone(),
+        sessions: redis.clone(),
+        topics: redis,
+        search: postgres.clone(),
         store,
         safety: postgres.clone(),
         devices: postgres.clone(),
@@ -62,11 +64,12 @@ pub(super) async fn delivery_worker(config: Config) -> Result<()> {
     let mut process = Process::begin(parlor_delivery_worker::ROLE)?;
     let log = process.prepare(kafka(&config, &name)).await?;
     let redis = process.prepare(redis(&config)).await?;
-    let (consuming, pushing) = (consume::Health::new(), consume::Health::new());
+    let (consuming, counting, pushing) = (consume::Health::new(), consume::Health::new(), consume::Health::new());
     let mut dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
         Dependency::needed("redis", check_fanout(&redis)),
         Dependency::needed("consumer", check_consumer(&consuming)),
+        Dependency::helpful("topics", check_consumer(&counting)),
     ];
     let providers = push::providers(&config)?;
     let mut push = None;
@@ -82,14 +85,17 @@ pub(super) async fn delivery_worker(config: Config) -> Result<()> {
     let serving = process.serve(&name, dependencies);
     let listener = process::listen("delivery_worker.listen", &config.delivery_worker.listen).await?;
     tracing::info!(name, address = config.delivery_worker.listen, "the delivery-worker works");
+    let ports = parlor_delivery_worker::TopicsPorts { log: log.clone(), topics: redis.clone(), fanout: redis.clone() };
+    let slice = slices::topics(&config, &name);
+    let topics = parlor_delivery_worker::run_topics(slice, ports, counting, serving.shutdown.clone());
     let ports = parlor_delivery_worker::Ports { log: log.clone(), fanout: redis };
     let slice = slices::delivery_worker(&config, &name);
     let work = parlor_delivery_worker::run(slice, ports, consuming, serving.shutdown.clone());
     let pushes = push::run(slices::push(&config, &name), push, pushing, serving.shutdown.clone());
-    // Both end when they are told to; whichever ends by itself has failed.
-    let work = async { tokio::try_join!(work, pushes).map(|((), ())| ()) };
+    // On shutdown all end by themselves; before that, one that ends ends the process.
+    let work = async { tokio::try_join!(work, topics, pushes) };
     let done = tokio::select! {
-        done = work => done.context("the delivery-worker ended"),
+        done = work => done.map(|_| ()).context("the delivery-worker ended"),
         failed = process::http(listener, ops::routes(&serving.health, serving.recorder.clone())) => failed,
     };
     serving.shutdown.cancel();

@@ -65,8 +65,13 @@ pub(super) fn gateway(config: &Config, name: &str, push: parlor_gateway::Push) -
             file: config.limits.file.0,
             login: config.limits.login.0,
             register: config.limits.register.0,
+            spam: Some(config.limits.spam.0).filter(|window| !window.is_zero()),
         },
-        rules: Rules { max_content_chars: config.content.max_chars, ..Rules::default() },
+        rules: Rules {
+            max_content_chars: config.content.max_chars,
+            default_page: config.history.page.clamp(1, Rules::default().max_page),
+            ..Rules::default()
+        },
         files: parlor_gateway::files::Rules {
             max_size: config.files.max_size,
             types: config.files.types.clone(),
@@ -110,6 +115,7 @@ pub(super) fn redis(config: &Config) -> parlor_fanout::redis::Config {
         generation: config.kafka.generation,
         partitions: config.kafka.partitions,
         pool: config.redis.pool,
+        recent: config.history.cache,
         ..parlor_fanout::redis::Config::default()
     }
 }
@@ -140,6 +146,19 @@ pub(super) fn push(config: &Config, name: &str) -> parlor_delivery_worker::push:
         concurrency: config.push.concurrency,
         pause: config.push.retry.0,
         ..parlor_delivery_worker::push::Config::default()
+    }
+}
+
+pub(super) fn memory(config: &Config) -> parlor_fanout::memory::MemoryConfig {
+    parlor_fanout::memory::MemoryConfig { recent: config.history.cache, ..Default::default() }
+}
+
+pub(super) fn topics(config: &Config, name: &str) -> parlor_delivery_worker::TopicsConfig {
+    let topics = &config.topics;
+    parlor_delivery_worker::TopicsConfig {
+        shortest: topics.min_word_length,
+        keep: parlor_core::ports::topics::Keep { words: topics.max_topics.max(1), lives: topics.expiry.0 },
+        ..parlor_delivery_worker::TopicsConfig::new(name)
     }
 }
 

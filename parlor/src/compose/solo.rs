@@ -13,7 +13,7 @@ use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::{Log, Position};
 use parlor_core::ports::store::Store;
-use parlor_fanout::memory::{Memory, MemoryConfig};
+use parlor_fanout::memory::Memory;
 use parlor_log::sqlite::SqliteLog;
 use parlor_store::sqlite::Sqlite;
 use tokio::task::JoinHandle;
@@ -43,8 +43,9 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let blobs = open_blobs(&config, &folder)?;
     let files = Storage { files: sqlite.clone(), blobs: blobs.clone() };
     let providers = push::providers(&config)?;
-    let memory = Memory::new(MemoryConfig::default());
-    let (delivering, persisting, pushing) = (consume::Health::new(), consume::Health::new(), consume::Health::new());
+    let memory = Memory::new(slices::memory(&config));
+    let (delivering, persisting) = (consume::Health::new(), consume::Health::new());
+    let (pushing, counting) = (consume::Health::new(), consume::Health::new());
     let mut dependencies = vec![
         Dependency::needed("log", check_log(&log)),
         Dependency::needed("memory", check_fanout(&memory)),
@@ -52,6 +53,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         Dependency::helpful("files", check_blobs(&blobs)),
         Dependency::needed("delivery-worker", check_consumer(&delivering)),
         Dependency::needed("persister", check_consumer(&persisting)),
+        Dependency::helpful("topics", check_consumer(&counting)),
     ];
     if !providers.is_empty() {
         dependencies.push(Dependency::helpful("push", check_consumer(&pushing)));
@@ -64,6 +66,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
         presence: memory.clone(),
         limits: memory.clone(),
         sessions: memory.clone(),
+        topics: memory.clone(),
+        search: sqlite.clone(),
         store: store.clone(),
         files: Some(files.clone()),
         safety: sqlite.clone(),
@@ -101,6 +105,16 @@ pub(super) async fn run(config: Config) -> Result<()> {
             push::run(slice, ports, pushing, end).await
         })
     };
+    let counted = {
+        let (log, topics, fanout) = (log.clone(), memory.clone(), memory.clone());
+        let ports = parlor_delivery_worker::TopicsPorts { log, topics, fanout };
+        let slice = slices::topics(&config, NAME);
+        let (end, broken) = (consuming.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let _then = broken.drop_guard();
+            parlor_delivery_worker::run_topics(slice, ports, counting, end).await
+        })
+    };
     let delivered = {
         let ports = parlor_delivery_worker::Ports { log: log.clone(), fanout: memory };
         let slice = slices::delivery_worker(&config, NAME);
@@ -122,6 +136,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let results = [
         ended("gateway", served).await,
         ended("delivery-worker", delivered).await,
+        ended("topics", counted).await,
         ended("persister", persisted).await,
         ended("push", pushed).await,
     ];

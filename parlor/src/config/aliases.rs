@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::layers::{Leaf, Raw};
 
 /// Variables of the documents, each with the setting that it gives.
-pub(crate) const ALIASES: [(&str, &str); 12] = [
+pub(crate) const ALIASES: [(&str, &str); 17] = [
     ("DATABASE_URL", "postgres.url"),
     ("REDIS_HOST", "redis.url"),
     ("REDIS_PORT", "redis.url"),
@@ -19,17 +19,15 @@ pub(crate) const ALIASES: [(&str, &str); 12] = [
     ("CHAT_MESSAGE_MAX_LENGTH", "content.max_chars"),
     ("MAX_FILE_SIZE", "files.max_size"),
     ("UPLOAD_BUCKET", "files.bucket"),
+    ("CHAT_HISTORY_LIMIT", "history.page"),
+    ("CHAT_CACHE_SIZE", "history.cache"),
+    ("TOPIC_MIN_WORD_LENGTH", "topics.min_word_length"),
+    ("TOPIC_MAX_TOPICS", "topics.max_topics"),
+    ("TOPIC_EXPIRY_SECONDS", "topics.expiry"),
 ];
 
-/// Variables of the documents for what Parlor does not do yet (the `cafe` vocabulary): let in, without effect.
-pub(crate) const LATER: [&str; 6] = [
-    "CHAT_HISTORY_LIMIT",
-    "CHAT_CACHE_SIZE",
-    "CHAT_TYPING_TIMEOUT",
-    "TOPIC_MIN_WORD_LENGTH",
-    "TOPIC_MAX_TOPICS",
-    "TOPIC_EXPIRY_SECONDS",
-];
+/// Variables of the documents that have no effect: how long an indicator lives is part of each vocabulary.
+pub(crate) const LATER: [&str; 1] = ["CHAT_TYPING_TIMEOUT"];
 
 /// What the documents' variables say. `host` is what a gateway listens on where nothing names an address.
 pub(crate) fn leaves(env: &BTreeMap<String, String>, host: &str) -> Vec<Leaf> {
@@ -40,6 +38,7 @@ pub(crate) fn leaves(env: &BTreeMap<String, String>, host: &str) -> Vec<Leaf> {
         let Some(value) = get(name) else { continue };
         let value = match name {
             "SOCKET_PORT" => format!("{host}:{value}"),
+            "TOPIC_EXPIRY_SECONDS" => format!("{value}s"),
             _ if key == "redis.url" => continue,
             _ => value.to_owned(),
         };

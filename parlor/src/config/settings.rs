@@ -68,6 +68,8 @@ sections! {
     rooms: Rooms,
     content: Content,
     files: Files,
+    history: History,
+    topics: Topics,
     limits: Limits,
     http: Http,
     kafka: Kafka,
@@ -195,6 +197,28 @@ section! {
 }
 
 section! {
+    /// What was said, and how it is read.
+    History {
+        /// Messages on a page where the client names no number; at most 100.
+        page: u32 = 50,
+        /// Events of each room that are kept in memory (Redis), for pages that need not ask the database.
+        cache: usize = 100,
+    }
+}
+
+section! {
+    /// Trending topics: the words that channels use most.
+    Topics {
+        /// Letters that a word must have.
+        min_word_length: usize = 4,
+        /// Words kept of a channel.
+        max_topics: usize = 50,
+        /// A channel's words are forgotten this long after its last one.
+        expiry: Span = Span::seconds(3600),
+    }
+}
+
+section! {
     /// How often one user may do something, counted over all gateways: so many in a sliding window, or "off".
     Limits {
         /// The values that hold where none is set here: "shipped", or "documents" (messages 10/60s).
@@ -211,7 +235,7 @@ section! {
         join: RateLimit = RateLimit::per(120, 60),
         /// Changes of rooms: members, roles, settings, bans; also blocks, mutes and reports.
         room_change: RateLimit = RateLimit::per(60, 60),
-        /// Pages of history read; lists of rooms and members too.
+        /// Pages of history read; searches, lists of rooms and members too.
         history: RateLimit = RateLimit::per(300, 60),
         /// Events of any kind by one connection; who sends four times as many is disconnected.
         event: RateLimit = RateLimit::per(600, 10),
@@ -219,6 +243,8 @@ section! {
         login: RateLimit = RateLimit::per(10, 60),
         /// Accounts made from one address.
         register: RateLimit = RateLimit::per(20, 3600),
+        /// For how long the same text by the same user in the same channel is refused; 0s: it never is.
+        spam: Span = Span::seconds(10),
     }
 }
 

@@ -63,6 +63,11 @@ fn the_documents_names_are_understood() {
         ("MAX_FILE_SIZE", "10485760"),
         ("UPLOAD_BUCKET", "leetsocial-uploads"),
         ("CHAT_MESSAGE_MAX_LENGTH", "500"),
+        ("CHAT_HISTORY_LIMIT", "20"),
+        ("CHAT_CACHE_SIZE", "200"),
+        ("TOPIC_MIN_WORD_LENGTH", "5"),
+        ("TOPIC_MAX_TOPICS", "30"),
+        ("TOPIC_EXPIRY_SECONDS", "1800"),
     ])
     .expect("loads");
     assert_eq!(config.postgres.url.reveal(), "postgresql://user:password@localhost:5432/leetsocial");
@@ -73,6 +78,9 @@ fn the_documents_names_are_understood() {
     assert_eq!(config.http.allowed_origins, ["http://localhost:3000", "http://localhost:3001"]);
     assert_eq!(config.content.max_chars, 500);
     assert_eq!((config.files.max_size, config.files.bucket.as_str()), (10_485_760, "leetsocial-uploads"));
+    assert_eq!((config.history.page, config.history.cache), (20, 200));
+    assert_eq!((config.topics.min_word_length, config.topics.max_topics), (5, 30));
+    assert_eq!(config.topics.expiry.0, Duration::from_secs(1800));
 }
 
 #[test]

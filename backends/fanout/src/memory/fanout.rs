@@ -17,8 +17,6 @@ use tokio::time::Instant;
 use super::{Faults, Memory};
 use crate::outlet::Outlet;
 
-/// Events in a room's recent cache.
-const RECENT: usize = 100;
 /// Ids of events are remembered so long.
 const IDS_LIVE: Duration = Duration::from_secs(3600);
 /// What is known of a room without events for so long (by the log's time) is dropped.
@@ -80,6 +78,11 @@ impl State {
         self.rooms.get(room).and_then(|room| room.version).or_else(|| self.recalled.get(room).copied())
     }
 
+    /// The seq under which an event was seen.
+    pub(super) fn seen(&self, id: EventId) -> Option<Seq> {
+        self.ids.get(&id).copied()
+    }
+
     /// Those who are subscribed to anything, each once.
     pub(super) fn outlets(&self) -> Vec<Arc<Outlet>> {
         let mut outlets: Vec<_> = self.channels.values().flatten().cloned().collect();
@@ -97,7 +100,7 @@ impl State {
     }
 
     /// One record: true if its id was seen under another seq.
-    fn apply(&mut self, faults: &mut Faults, partition: Partition, record: &Record) -> bool {
+    fn apply(&mut self, faults: &mut Faults, partition: Partition, record: &Record, recent: usize) -> bool {
         let Ok(event) = &record.event else { return false };
         let seen = self.ids.get(&event.id).copied();
         if seen.is_some_and(|seen| seen != record.seq) {
@@ -118,7 +121,7 @@ impl State {
         // A replay must not stand beside the copy that knows its prev.
         if let Err(place) = room.recent.binary_search_by_key(&record.seq, |cached| cached.seq) {
             room.recent.insert(place, delivery.clone());
-            if room.recent.len() > RECENT {
+            if room.recent.len() > recent {
                 room.recent.pop_front();
             }
         }
@@ -189,7 +192,8 @@ impl Fanout for Memory {
             return Ok(Applied::Elsewhere(Some(held)));
         }
         let mut faults = self.shared.faults.lock();
-        let duplicates = records.iter().filter(|record| state.apply(&mut faults, partition, record)).count();
+        let duplicates =
+            records.iter().filter(|record| state.apply(&mut faults, partition, record, self.shared.recent)).count();
         let place = state.places.entry(partition).or_default();
         place.position = Some(position);
         place.high = records.iter().map(|record| record.time).fold(place.high, Timestamp::max);
@@ -221,6 +225,49 @@ impl Fanout for Memory {
         let mut found: Vec<_> = inside.take(limit).cloned().collect();
         found.reverse();
         Ok(found)
+    }
+
+    fn remembers(&self) -> usize {
+        self.shared.recent
+    }
+
+    async fn warm(
+        &self,
+        partition: Partition,
+        room: &RoomId,
+        applied: Offset,
+        events: &[Delivery],
+    ) -> Result<bool, Unavailable> {
+        self.reach().await?;
+        let mut state = self.shared.fanout.lock();
+        let Some(last) = events.last() else { return Ok(false) };
+        let Some((position, from)) =
+            state.places.get(&partition).and_then(|place| Some((place.position?.offset, place.from)))
+        else {
+            return Ok(false);
+        };
+        if applied < from {
+            return Ok(false);
+        }
+        let fits = |delivery: &&Delivery| delivery.seq <= Seq::new(last.seq.generation(), position);
+        let Some(newest) = events.iter().rfind(fits) else { return Ok(false) };
+        let entry = state.rooms.entry(room.clone()).or_insert_with(|| RoomState {
+            partition,
+            head: None,
+            latest: newest.time,
+            recent: VecDeque::new(),
+            version: None,
+        });
+        for delivery in events.iter().filter(fits) {
+            if let Err(place) = entry.recent.binary_search_by_key(&delivery.seq, |cached| cached.seq) {
+                entry.recent.insert(place, delivery.clone());
+            }
+        }
+        while entry.recent.len() > self.shared.recent {
+            entry.recent.pop_front();
+        }
+        entry.head.get_or_insert(newest.seq);
+        Ok(true)
     }
 
     async fn subscribe(&self, room: &RoomId) -> Result<(), Unavailable> {

@@ -22,6 +22,8 @@ pub(super) struct State {
     windows: HashMap<String, HashMap<UserId, Window>>,
     ids: HashMap<(UserId, String), MessageId>,
     ids_by_age: VecDeque<(Instant, (UserId, String))>,
+    /// What each user said last under a key: digest, token, and until when it is compared with.
+    said: HashMap<(UserId, String), (String, String, Instant)>,
     swept: Option<Instant>,
 }
 
@@ -38,8 +40,24 @@ impl State {
         }
         if self.swept.is_none_or(|swept| now - swept >= SWEEP_EVERY) {
             self.swept = Some(now);
+            self.said.retain(|_, (_, _, until)| *until > now);
             for users in self.windows.values_mut() {
                 users.retain(|_, window| window.times.back().is_some_and(|last| now - *last < window.length));
+            }
+        }
+    }
+
+    /// Whether the same was said before; if not, it is what was said last.
+    fn repeats(&mut self, ask: &Ask<'_>, now: Instant) -> bool {
+        let Some(said) = ask.said else { return false };
+        let key = (ask.user.clone(), said.key.to_owned());
+        match self.said.get(&key) {
+            Some((digest, token, until)) if *until > now && digest == said.digest => {
+                token.is_empty() || token != said.token
+            }
+            _ => {
+                self.said.insert(key, (said.digest.to_owned(), said.token.to_owned(), now + said.window));
+                false
             }
         }
     }
@@ -80,8 +98,9 @@ impl Limits for Memory {
         let (mut state, now) = (self.shared.limits.lock(), Instant::now());
         state.forget_old(now);
         let retry_after = state.count(&ask, now);
+        let repeated = retry_after.is_none() && state.repeats(&ask, now);
         let mut id = None;
-        if let (None, Some(remember)) = (retry_after, ask.remember) {
+        if let (None, false, Some(remember)) = (retry_after, repeated, ask.remember) {
             let key = (ask.user.clone(), remember.key.to_owned());
             let known = state.ids.get(&key).copied();
             if known.is_none() {
@@ -90,6 +109,6 @@ impl Limits for Memory {
             }
             id = known.or(Some(remember.id));
         }
-        Ok(Admission { retry_after, version, id })
+        Ok(Admission { retry_after, version, id, repeated })
     }
 }

@@ -5,6 +5,7 @@ mod fanout;
 mod limits;
 mod presence;
 mod sessions;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +24,13 @@ use crate::outlet::Outlet;
 pub struct MemoryConfig {
     /// How long a presence lease lives unless renewed, in milliseconds.
     pub lease_ms: u32,
+    /// Events that a room's recent cache holds, at least 1.
+    pub recent: usize,
 }
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self { lease_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX) }
+        Self { lease_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX), recent: 100 }
     }
 }
 
@@ -52,10 +55,12 @@ pub struct Memory {
 /// What all clients see.
 struct Shared {
     lease: Duration,
+    recent: usize,
     fanout: Mutex<fanout::State>,
     presence: Mutex<presence::State>,
     sessions: Mutex<sessions::State>,
     limits: Mutex<limits::State>,
+    topics: Mutex<topics::State>,
     faults: Mutex<Faults>,
 }
 
@@ -74,10 +79,12 @@ impl Memory {
     pub fn new(config: MemoryConfig) -> Arc<Self> {
         let shared = Shared {
             lease: Duration::from_millis(u64::from(config.lease_ms.max(1))),
+            recent: config.recent.max(1),
             fanout: Mutex::default(),
             presence: Mutex::default(),
             sessions: Mutex::default(),
             limits: Mutex::default(),
+            topics: Mutex::default(),
             faults: Mutex::default(),
         };
         Arc::new(Self { shared: Arc::new(shared), outlet: Arc::default() })
@@ -117,6 +124,7 @@ impl Memory {
         *self.shared.presence.lock() = presence::State::default();
         *self.shared.sessions.lock() = sessions::State::default();
         *self.shared.limits.lock() = limits::State::default();
+        *self.shared.topics.lock() = topics::State::default();
     }
 
     /// Forgets a partition's position and nothing else.

@@ -21,6 +21,8 @@ pub struct Config {
     pub pool: usize,
     /// How long a presence lease lives unless renewed, in milliseconds.
     pub lease_ms: u32,
+    /// Events that a room's recent cache holds, at least 1.
+    pub recent: usize,
 }
 
 impl Default for Config {
@@ -32,6 +34,7 @@ impl Default for Config {
             partitions: 12,
             pool: 10,
             lease_ms: 60_000,
+            recent: 100,
         }
     }
 }
@@ -53,6 +56,7 @@ impl fmt::Debug for Config {
             .field("partitions", &self.partitions)
             .field("pool", &self.pool)
             .field("lease_ms", &self.lease_ms)
+            .field("recent", &self.recent)
             .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,7 @@ use super::{Redis, frame};
 static APPLY: Script = Script::new(include_str!("lua/apply.lua"));
 static CLAIM: Script = Script::new(include_str!("lua/claim.lua"));
 static HEADS: Script = Script::new(include_str!("lua/heads.lua"));
+static WARM: Script = Script::new(include_str!("lua/warm.lua"));
 
 /// Rooms in one look at heads: a script holds up all others.
 const ROOMS_AT_ONCE: usize = 1_000;
@@ -49,13 +50,14 @@ impl Fanout for Redis {
         let base = self.keys.partition(partition);
         let last = records.last();
         let position = last.map_or(previous, Record::position);
-        let mut args: Vec<Value> = Vec::with_capacity(6 + 5 * records.len());
+        let mut args: Vec<Value> = Vec::with_capacity(7 + 5 * records.len());
         args.push(base.as_str().into());
         args.push(position_text(previous).into());
         args.push(position.offset.to_string().into());
         args.push(position_text(position).into());
         args.push(last.map_or(Seq::ZERO, |record| record.seq).to_string().into());
         args.push(records.iter().map(|record| record.time.0).max().unwrap_or(0).into());
+        args.push(i64::try_from(self.recent).unwrap_or(i64::MAX).into());
         for record in records {
             // Poison: it has no event to publish; the position passes over it.
             let Ok(event) = &record.event else { continue };
@@ -115,6 +117,35 @@ impl Fanout for Redis {
         let frames: Vec<bytes::Bytes> =
             self.commands.run("recent", async |client| client.custom(command, range.to_vec()).await).await?;
         Ok(frames.iter().rev().filter_map(|cached| frame::delivery(cached)).collect())
+    }
+
+    fn remembers(&self) -> usize {
+        self.recent
+    }
+
+    async fn warm(
+        &self,
+        partition: Partition,
+        room: &RoomId,
+        applied: Offset,
+        events: &[Delivery],
+    ) -> Result<bool, Unavailable> {
+        let base = self.keys.partition(partition);
+        let mut keys = ["pos", "from", "heads"].map(|name| format!("{base}{name}")).to_vec();
+        keys.push(self.keys.room("c", room));
+        let mut args: Vec<Value> = vec![
+            room.as_str().into(),
+            applied.to_string().into(),
+            Seq::new(self.keys.generation(), Offset(0)).to_string().into(),
+            i64::try_from(self.recent).unwrap_or(i64::MAX).into(),
+        ];
+        // More would only be trimmed again.
+        for delivery in &events[events.len().saturating_sub(self.recent)..] {
+            args.push(delivery.seq.to_string().into());
+            args.push(frame::of_delivery(delivery).into());
+        }
+        let filled: i64 = self.commands.script("warm", &WARM, ScriptCall::new(keys, args)).await?;
+        Ok(filled == 1)
     }
 
     async fn subscribe(&self, room: &RoomId) -> Result<(), Unavailable> {

@@ -21,6 +21,17 @@ pub(super) fn of_record(record: &Record) -> Bytes {
     frame.freeze()
 }
 
+/// A delivery as it is cached.
+pub(super) fn of_delivery(delivery: &Delivery) -> Bytes {
+    let prev = delivery.prev.map_or_else(|| "-".to_owned(), |prev| prev.to_string());
+    let line = format!("{prev} {} {}\n", delivery.seq, delivery.time.0);
+    let encoded = parlor_proto::encode(&delivery.event);
+    let mut frame = BytesMut::with_capacity(line.len() + encoded.len());
+    frame.extend_from_slice(line.as_bytes());
+    frame.extend_from_slice(&encoded);
+    frame.freeze()
+}
+
 /// Ephemeral news as published.
 pub(super) fn of_ephemeral(news: &Ephemeral) -> Bytes {
     let encoded = parlor_proto::encode_ephemeral(news);

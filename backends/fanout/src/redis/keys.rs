@@ -11,13 +11,16 @@
 //! | `trim`, `marks` | what tells how far `heads` was trimmed | for good |
 //! | `i:<id>` | the seq under which an event's id (16 bytes) was seen | 1 h |
 //! | `c:<room>` | recent cache, a sorted set by seq | 24 h |
+//! | `tpos` | as `pos`, of the words counted | for good |
+//! | `k:<room>` | words and how often each was said, a sorted set | as configured, since the last word |
 //! | `v:<room>` | membership version | 48 h after the room's last event |
 //! | `l:`, `ln:`, `lg:` | a channel's live users, their profiles, one user's leases | a lease |
 //! | `t:`, `tn:<room>` | who types, their profiles | while they type |
 //! | `r:<room>` | (a channel) what the room's subscribers hear | |
 //!
 //! What belongs to a user begins with `<prefix>{u5}:`, one of 64 tags, so that leases are renewed many at a time:
-//! `p:<user>` presence (30 d), `w:<tier>:<user>` a limit's window, `m:<key>` a remembered id (1 h). Sessions are
+//! `p:<user>` presence (30 d), `w:<tier>:<user>` a limit's window, `m:<key>` a remembered id (1 h), `x:<user>\n<key>` what
+//! was said last (while it is compared with). Sessions are
 //! `<prefix>s:<session>`.
 
 use std::sync::Arc;
@@ -54,6 +57,11 @@ impl Keys {
     /// What every key of a partition begins with.
     pub(super) fn partition(&self, partition: Partition) -> String {
         format!("{}{{g{}.p{partition}}}:", self.prefix, self.generation.0)
+    }
+
+    /// The log's generation.
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// A key of a room: `kind` is one of the table's.

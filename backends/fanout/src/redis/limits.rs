@@ -18,15 +18,21 @@ static ADMIT: Script = Script::new(include_str!("lua/admit.lua"));
 impl Limits for Redis {
     async fn admit(&self, ask: Ask<'_>) -> Result<Admission, Unavailable> {
         let version = ask.room.map(|room| self.keys.room("v", room));
-        let script = (ask.limit.is_some() || ask.remember.is_some()).then(|| {
-            let mut keys = vec![self.keys.user(&format!("w:{}", ask.tier), ask.user, ask.user.as_str())];
-            keys.extend(ask.remember.as_ref().map(|remember| self.keys.user("m", ask.user, remember.key)));
-            let args = vec![
-                ask.limit.map_or(-1, |limit| i64::from(limit.limit)),
-                ask.limit.map_or(0, |limit| i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX)),
+        let script = (ask.limit.is_some() || ask.remember.is_some() || ask.said.is_some()).then(|| {
+            let last = ask.said.map_or("", |said| said.key);
+            let mut keys = vec![
+                self.keys.user(&format!("w:{}", ask.tier), ask.user, ask.user.as_str()),
+                self.keys.user("x", ask.user, &format!("{}\n{last}", ask.user)),
             ];
-            let mut args: Vec<Value> = args.into_iter().map(Value::from).collect();
-            args.extend(ask.remember.as_ref().map(|remember| Value::from(remember.id.to_string())));
+            keys.extend(ask.remember.as_ref().map(|remember| self.keys.user("m", ask.user, remember.key)));
+            let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+            let args: Vec<Value> = vec![
+                ask.limit.map_or(-1, |limit| i64::from(limit.limit)).into(),
+                ask.limit.map_or(0, |limit| millis(limit.window)).into(),
+                ask.remember.as_ref().map(|remember| remember.id.to_string()).unwrap_or_default().into(),
+                ask.said.map(|said| format!("{}:{}", said.digest, said.token)).unwrap_or_default().into(),
+                ask.said.map_or(0, |said| millis(said.window)).into(),
+            ];
             ScriptCall::new(keys, args)
         });
         let (admitted, version) = match (script, version) {
@@ -42,15 +48,16 @@ impl Limits for Redis {
         };
         let (wait, id) = admitted.unwrap_or_default();
         let id = id.map(|id| MessageId::parse(&id).ok_or_else(|| Unavailable::new("redis", "a remembered id is none")));
+        let repeated = wait < 0;
         let window = ask.limit.map_or(Duration::ZERO, |limit| limit.window);
         let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0).map(Duration::from_millis);
         // At least a second, but never beyond the window.
         let retry_after = wait.map(|wait| wait.max(Duration::from_secs(1)).min(window));
-        Ok(Admission { retry_after, version, id: id.transpose()? })
+        Ok(Admission { retry_after, version, id: id.transpose()?, repeated })
     }
 }
 
-/// Milliseconds until another try (0: admitted), and the id that holds.
+/// Milliseconds until another try (0: admitted; -1: said before), and the id that holds.
 type Answer = (i64, Option<String>);
 
 impl Redis {

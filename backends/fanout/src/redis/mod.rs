@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod presence;
 mod sessions;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Redis {
     bus: Bus,
     keys: Keys,
     lease: Duration,
+    /// Events that a room's recent cache holds.
+    recent: usize,
     _stop: DropGuard,
 }
 
@@ -79,7 +82,14 @@ impl Redis {
             tracing::warn!("redis is away; trying on");
         }
         let lease = Duration::from_millis(u64::from(config.lease_ms.max(1)));
-        Ok(Arc::new(Self { commands: Commands::new(pool), bus, keys, lease, _stop: stop.drop_guard() }))
+        Ok(Arc::new(Self {
+            commands: Commands::new(pool),
+            bus,
+            keys,
+            lease,
+            recent: config.recent.max(1),
+            _stop: stop.drop_guard(),
+        }))
     }
 
     /// The name of the subscriber's connection in `CLIENT LIST`.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::pool::Pool;
 use crate::at::At;
 use crate::batch::Batch;
-use crate::rows::column;
+use crate::rows::{column, mentions_column};
 
 /// Where a partition is; its row is made where it is missing.
 pub(super) async fn position(pool: &Pool, partition: Partition) -> Result<Position, Unavailable> {
@@ -102,6 +102,7 @@ async fn transaction(
         let new = insert_changes(&mut tx, batch).await?;
         batch.forget_kept(&new);
         rewrite_messages(&mut tx, batch).await?;
+        super::marks::write(&mut tx, batch).await?;
         mark_leavings(&mut tx, batch).await?;
     }
     tx.commit().await?;
@@ -168,14 +169,14 @@ async fn count(tx: &mut PgConnection, batch: &Batch) -> Result<HashMap<String, i
 async fn insert_messages(tx: &mut PgConnection, batch: &Batch, numbers: &[i64]) -> Result<(), sqlx::Error> {
     const INSERT: &str = "\
         INSERT INTO messages (id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time) \
+            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted) \
         SELECT id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata::json, temp_id, time \
+            reply_to_id, reply_to_content, reply_to_sender, metadata::json, temp_id, time, mentions, encrypted \
         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], \
             $8::text[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], \
-            $15::timestamptz[]) \
+            $15::timestamptz[], $16::text[], $17::boolean[]) \
         AS new (id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time)";
+            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted)";
     macro_rules! each {
         (|$placed:pat_param, $message:pat_param| $value:expr) => {
             batch.sent().map(|($placed, $message)| $value).collect::<Vec<_>>()
@@ -197,6 +198,8 @@ async fn insert_messages(tx: &mut PgConnection, batch: &Batch, numbers: &[i64]) 
         .bind(each!(|_, message| message.metadata.as_deref()))
         .bind(each!(|_, message| message.temp_id.as_deref()))
         .bind(each!(|placed, _| At(placed.time)))
+        .bind(each!(|_, message| mentions_column(&message.mentions)))
+        .bind(each!(|_, message| message.encrypted))
         .execute(tx)
         .await?;
     Ok(())
@@ -231,9 +234,11 @@ async fn rewrite_messages(tx: &mut PgConnection, batch: &Batch) -> Result<(), sq
             content = coalesce(r.content, m.content), \
             edited_at = coalesce(r.edited_at, m.edited_at), \
             edited_seq = coalesce(r.edited_seq, m.edited_seq), \
+            encrypted = coalesce(r.encrypted, m.encrypted), \
             deleted_at = r.deleted_at \
         FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], \
-            $7::timestamptz[]) AS r (id, room_id, seq, content, edited_at, edited_seq, deleted_at) \
+            $7::timestamptz[], $8::boolean[]) \
+            AS r (id, room_id, seq, content, edited_at, edited_seq, deleted_at, encrypted) \
         WHERE m.id = r.id AND m.room_id = r.room_id AND m.deleted_at IS NULL \
             AND coalesce(m.edited_seq, m.seq) < r.seq";
     let rewrites = batch.rewrites();
@@ -248,6 +253,7 @@ async fn rewrite_messages(tx: &mut PgConnection, batch: &Batch) -> Result<(), sq
         .bind(rewrites.iter().map(|rewrite| rewrite.edit.map(|edit| At(edit.1))).collect::<Vec<_>>())
         .bind(rewrites.iter().map(|rewrite| rewrite.edit.map(|edit| column(edit.2))).collect::<Vec<_>>())
         .bind(rewrites.iter().map(|rewrite| rewrite.deleted.map(At)).collect::<Vec<_>>())
+        .bind(rewrites.iter().map(|rewrite| rewrite.encrypted).collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())

@@ -9,6 +9,7 @@ use parlor_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{query, query_as};
 
+use super::marks;
 use super::pool::Pool;
 use crate::at::At;
 use crate::rows::{MessageRow, column, limit, message_columns, seq};
@@ -19,6 +20,7 @@ macro_rules! applied {
         "(SELECT coalesce((SELECT off FROM applied WHERE partition = $2), -1) AS applied) a"
     };
 }
+pub(super) use applied;
 
 /// A page of a room's messages.
 pub(super) async fn page(pool: &Pool, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
@@ -48,7 +50,9 @@ pub(super) async fn page(pool: &Pool, read: Read<'_>) -> Result<Page<StoredMessa
         .fetch_all(&mut *connection)
         .await
         .map_err(Pool::error)?;
-    crate::rows::messages(rows).map_err(Pool::error)
+    let (mut page, marked) = crate::rows::messages(rows).map_err(Pool::error)?;
+    marks::read(&mut connection, &mut page.rows, marked).await.map_err(Pool::error)?;
+    Ok(page)
 }
 
 /// All that happened in a room.
@@ -70,7 +74,7 @@ pub(super) async fn changes(
         " WHERE m.room_id = $1 AND m.seq > $3 AND m.seq <= $4 AND m.deleted_at IS NULL ORDER BY m.seq LIMIT $5)",
         " UNION ALL ",
         "(SELECT NULL, c.seq, c.room_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,",
-        " c.time, NULL, NULL, c.payload FROM room_changes c",
+        " c.time, NULL, NULL, NULL, NULL, NULL, c.payload FROM room_changes c",
         " WHERE c.room_id = $1 AND c.seq > $3 AND c.seq <= $4 ORDER BY c.seq LIMIT $5)",
         " ORDER BY seq LIMIT $5) e ON true ORDER BY e.seq"
     );
@@ -94,7 +98,11 @@ pub(super) async fn message(pool: &Pool, id: MessageId) -> Result<Option<StoredM
     let mut connection = pool.get().await?;
     let row: Option<MessageRow> =
         query_as(READ).bind(id.0).fetch_optional(&mut *connection).await.map_err(Pool::error)?;
-    Ok(row.map(StoredMessage::from))
+    let Some(row) = row else { return Ok(None) };
+    let marked = row.marked.then_some(row.id).into_iter().collect();
+    let mut message = [row.into()];
+    marks::read(&mut connection, &mut message, marked).await.map_err(Pool::error)?;
+    Ok(message.into_iter().next())
 }
 
 /// The lowest seq at or after a time. Times follow the order of seqs but for the log's clock stepping back when a

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::pools::{Pools, error};
 use crate::at::At;
 use crate::batch::Batch;
-use crate::rows::column;
+use crate::rows::{column, mentions_column};
 
 /// Where a partition is; its row is made where it is missing.
 pub(super) async fn position(pools: &Pools, partition: Partition) -> Result<Position, Unavailable> {
@@ -87,6 +87,7 @@ async fn write(tx: &mut SqliteConnection, partition: Partition, batch: &mut Batc
     let new = insert_changes(tx, batch).await?;
     batch.forget_kept(&new);
     rewrite_messages(tx, batch).await?;
+    super::marks::write(tx, batch).await?;
     mark_leavings(tx, batch).await
 }
 
@@ -130,8 +131,8 @@ async fn count(tx: &mut SqliteConnection, batch: &Batch) -> Result<HashMap<Strin
 async fn insert_messages(tx: &mut SqliteConnection, batch: &Batch, numbers: &[i64]) -> Result<(), sqlx::Error> {
     const INSERT: &str = "\
         INSERT INTO messages (id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     for ((placed, message), number) in batch.sent().zip(numbers) {
         let quote = message.reply_to.as_ref();
         query(INSERT)
@@ -150,6 +151,8 @@ async fn insert_messages(tx: &mut SqliteConnection, batch: &Batch, numbers: &[i6
             .bind(message.metadata.as_deref())
             .bind(message.temp_id.as_deref())
             .bind(At(placed.time))
+            .bind(mentions_column(&message.mentions))
+            .bind(message.encrypted)
             .execute(&mut *tx)
             .await?;
     }
@@ -186,7 +189,7 @@ async fn rewrite_messages(tx: &mut SqliteConnection, batch: &Batch) -> Result<()
     const REWRITE: &str = "\
         UPDATE messages SET \
             content = coalesce(?4, content), edited_at = coalesce(?5, edited_at), \
-            edited_seq = coalesce(?6, edited_seq), deleted_at = ?7 \
+            edited_seq = coalesce(?6, edited_seq), deleted_at = ?7, encrypted = coalesce(?8, encrypted) \
         WHERE id = ?1 AND room_id = ?2 AND deleted_at IS NULL AND coalesce(edited_seq, seq) < ?3";
     for rewrite in batch.rewrites() {
         query(REWRITE)
@@ -197,6 +200,7 @@ async fn rewrite_messages(tx: &mut SqliteConnection, batch: &Batch) -> Result<()
             .bind(rewrite.edit.map(|edit| At(edit.1)))
             .bind(rewrite.edit.map(|edit| column(edit.2)))
             .bind(rewrite.deleted.map(At))
+            .bind(rewrite.encrypted)
             .execute(&mut *tx)
             .await?;
     }

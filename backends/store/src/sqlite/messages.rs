@@ -9,6 +9,7 @@ use parlor_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{query, query_as};
 
+use super::marks;
 use super::pools::{Pools, error};
 use crate::at::At;
 use crate::rows::{MessageRow, column, limit, message_columns, seq};
@@ -19,6 +20,7 @@ macro_rules! applied {
         "(SELECT coalesce((SELECT off FROM applied WHERE partition = ?2), -1) AS applied) a"
     };
 }
+pub(super) use applied;
 
 /// A page of a room's messages.
 pub(super) async fn page(pools: &Pools, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
@@ -47,7 +49,9 @@ pub(super) async fn page(pools: &Pools, read: Read<'_>) -> Result<Page<StoredMes
         .fetch_all(&pools.readers)
         .await
         .map_err(error)?;
-    crate::rows::messages(rows).map_err(error)
+    let (mut page, marked) = crate::rows::messages(rows).map_err(error)?;
+    marks::read(&pools.readers, &mut page.rows, marked).await.map_err(error)?;
+    Ok(page)
 }
 
 /// All that happened in a room.
@@ -69,7 +73,7 @@ pub(super) async fn changes(
         " WHERE m.room_id = ?1 AND m.seq > ?3 AND m.seq <= ?4 AND m.deleted_at IS NULL",
         " UNION ALL ",
         "SELECT NULL, c.seq, c.room_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,",
-        " c.time, NULL, NULL, c.payload FROM room_changes c",
+        " c.time, NULL, NULL, NULL, NULL, NULL, c.payload FROM room_changes c",
         " WHERE c.room_id = ?1 AND c.seq > ?3 AND c.seq <= ?4",
         " ORDER BY seq LIMIT ?5) e ON true ORDER BY e.seq"
     );
@@ -90,7 +94,11 @@ pub(super) async fn message(pools: &Pools, id: MessageId) -> Result<Option<Store
     const READ: &str =
         concat!("SELECT ", message_columns!(), " FROM messages m WHERE m.id = ?1 ORDER BY m.seq DESC LIMIT 1");
     let row: Option<MessageRow> = query_as(READ).bind(id.0).fetch_optional(&pools.readers).await.map_err(error)?;
-    Ok(row.map(StoredMessage::from))
+    let Some(row) = row else { return Ok(None) };
+    let marked = row.marked.then_some(row.id).into_iter().collect();
+    let mut message = [row.into()];
+    marks::read(&pools.readers, &mut message, marked).await.map_err(error)?;
+    Ok(message.into_iter().next())
 }
 
 /// The lowest seq at or after a time. Times follow the order of seqs but for a clock that steps back: what lies within

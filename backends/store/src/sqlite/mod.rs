@@ -7,11 +7,13 @@ mod change;
 mod devices;
 mod files;
 mod keys;
+mod marks;
 mod messages;
 mod outbox;
 mod pools;
 mod rooms;
 mod safety;
+mod search;
 mod users;
 
 use std::path::Path;
@@ -24,6 +26,7 @@ use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::membership::{Change, Decision};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::log::{Position, Record};
+use parlor_core::ports::search::{CountedMessages, Query, Search};
 use parlor_core::ports::store::{
     ApplyError, ChangeError, Membership, Outgoing, Page, Read, RoomSummary, Store, Stored, StoredMessage,
 };
@@ -183,5 +186,40 @@ impl Store for Sqlite {
 
     async fn check(&self) -> Result<(), Unavailable> {
         timed(NAME, "check", self.pools.check()).await
+    }
+}
+
+#[async_trait]
+impl Search for Sqlite {
+    async fn search(&self, query: Query<'_>) -> Result<Vec<StoredMessage>, Unavailable> {
+        timed(NAME, "search", search::search(&self.pools, query)).await
+    }
+
+    async fn replies(&self, to: MessageId, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
+        timed(NAME, "replies", search::replies(&self.pools, to, read)).await
+    }
+
+    async fn pins(
+        &self,
+        room: &RoomId,
+        partition: Partition,
+        limit: usize,
+    ) -> Result<Page<StoredMessage>, Unavailable> {
+        timed(NAME, "pins", search::pins(&self.pools, room, partition, limit)).await
+    }
+
+    async fn counted(
+        &self,
+        room: &RoomId,
+        partition: Partition,
+        below: Seq,
+        offset: u64,
+        limit: usize,
+    ) -> Result<CountedMessages, Unavailable> {
+        timed(NAME, "counted", search::counted(&self.pools, room, partition, below, offset, limit)).await
+    }
+
+    async fn lively(&self, limit: usize) -> Result<Vec<RoomId>, Unavailable> {
+        timed(NAME, "lively", search::lively(&self.pools, limit)).await
     }
 }

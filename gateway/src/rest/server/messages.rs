@@ -82,7 +82,7 @@ fn key(headers: &HeaderMap) -> Result<Option<Uuid>, ChatError> {
 async fn remove(_: Server, State(shared): State<Arc<Shared>>, Path(message): Path<String>) -> Response {
     let removed = async {
         let message = MessageId::parse(&message).ok_or_else(|| ChatError::not_found("message"))?;
-        let place = place_of(&shared, message).await?;
+        let place = place_of(&shared, message, None).await?;
         let kind = Kind::MessageDeleted { message };
         let event = Event { id: EventId::now(), room: place.room.clone(), actor: the_server(), kind };
         let pending = append(&shared, &event)?;

@@ -34,6 +34,7 @@ pub(in crate::vocabularies) const COMMANDS: &[Entry] = &[
     Entry { name: "message.unpin", fields: &["messageId", "roomId"], read: |payload, _| messages::pin(payload, false) },
     Entry { name: "message.pins", fields: &["roomId"], read: |payload, _| Ok(Command::Pins { room: payload.room()? }) },
     Entry { name: "message.history", fields: &["roomId", "cursor", "limit", "direction"], read: messages::history },
+    Entry { name: "message.thread", fields: &["messageId", "roomId", "cursor", "limit"], read: messages::thread },
     Entry { name: "message.page", fields: &["roomId", "limit", "offset"], read: messages::page },
     Entry { name: "message.sync", fields: &["roomId", "after", "limit"], read: messages::sync },
     Entry {

@@ -3,7 +3,8 @@
 -- KEYS[1]  the partition's position
 -- ARGV     1 what every key of the partition begins with   2 the position it must stand at
 --          3 the last record's offset   4 the new position   5 the last record's seq   6 the records' highest time
---          7… five for each event: id, seq, room, membership version or '', frame ("seq time\nrecord")
+--          7 events that a room's recent cache holds
+--          8… five for each event: id, seq, room, membership version or '', frame ("seq time\nrecord")
 -- Answers  {1 done | 0 elsewhere, the position that holds or nil, duplicates skipped}
 --
 -- Keys of rooms are made here from ARGV[1]: they carry the partition's hash tag, so that they lie where KEYS[1] lies.
@@ -25,7 +26,7 @@ end
 
 local heads_key = base .. 'heads'
 local heads, duplicates = {}, 0
-for i = 7, #ARGV, 5 do
+for i = 8, #ARGV, 5 do
   local seq, room, version = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local mark = base .. 'i:' .. ARGV[i]
   local seen = redis.call('GET', mark)
@@ -67,7 +68,7 @@ for i = 7, #ARGV, 5 do
 end
 
 for room in pairs(heads) do
-  redis.call('ZREMRANGEBYRANK', base .. 'c:' .. room, 0, -101)
+  redis.call('ZREMRANGEBYRANK', base .. 'c:' .. room, 0, -1 - tonumber(ARGV[7]))
   redis.call('EXPIRE', base .. 'c:' .. room, 86400)
   redis.call('EXPIRE', base .. 'v:' .. room, 172800)
 end

@@ -1,6 +1,6 @@
 //! Messages: sending, changing, finding, and how far they have got.
 
-use parlor_core::command::{Command, Direction, History, Search, Send};
+use parlor_core::command::{Command, Cursor, Direction, History, Search, Send};
 use parlor_core::error::ChatError;
 use parlor_core::event::MessageType;
 
@@ -65,6 +65,21 @@ pub(super) fn history(payload: &Payload<'_>, rules: &Rules) -> Result<Command, C
         direction: direction.unwrap_or(Direction::Before),
         limit: payload.limit(rules)?,
     }))
+}
+
+/// The cursor is that of a page, a seq.
+pub(super) fn thread(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
+    let after = match payload.cursor()? {
+        None => None,
+        Some(Cursor::Seq(seq)) => Some(seq),
+        Some(_) => return Err(ChatError::field("cursor", "`cursor` must be that of a page of this thread")),
+    };
+    Ok(Command::Thread {
+        message: payload.named_message("messageId")?,
+        room: payload.optional_room()?,
+        after,
+        limit: payload.limit(rules)?,
+    })
 }
 
 pub(super) fn page(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {

@@ -1,0 +1,196 @@
+//! What the store does not have yet, laid over the messages that it has: new ones, edits, deletions, reactions, pins.
+
+use std::collections::HashMap;
+
+use parlor_core::event::{Delivery, Kind, Message};
+use parlor_core::ids::{MessageId, UserId};
+use parlor_core::ports::store::{Reaction, StoredMessage};
+
+use crate::hub;
+
+/// Users named under one emoji, as the store names them.
+const NAMED: usize = 100;
+
+/// Lays a tail, in order, over messages; what the tail adds to them is what `adds` says. The answer is in no order.
+pub(super) fn lay_over(
+    stored: Vec<StoredMessage>,
+    tail: &[Delivery],
+    adds: impl Fn(&Delivery, &Message) -> bool,
+) -> Vec<StoredMessage> {
+    if tail.is_empty() {
+        return stored;
+    }
+    let mut messages: HashMap<MessageId, StoredMessage> =
+        stored.into_iter().map(|message| (message.id, message)).collect();
+    for delivery in tail.iter().filter(|delivery| hub::shows_in_history(&delivery.event.kind)) {
+        match &delivery.event.kind {
+            Kind::MessageSent(message) => {
+                let id = MessageId(delivery.event.id.0);
+                if adds(delivery, message) {
+                    messages.entry(id).or_insert_with(|| as_stored(delivery, id, message));
+                }
+            }
+            Kind::MessageEdited { message, content, encrypted } => {
+                if let Some(message) = messages.get_mut(message) {
+                    message.message.content.clone_from(content);
+                    message.message.encrypted = *encrypted;
+                    message.edited_at = Some(delivery.time);
+                }
+            }
+            Kind::MessageDeleted { message } => {
+                messages.remove(message);
+            }
+            Kind::MessageReacted { message, emoji, on } => {
+                if let Some(message) = messages.get_mut(message) {
+                    react(&mut message.reactions, &delivery.event.actor.id, emoji, *on);
+                }
+            }
+            Kind::MessagePinned { message, on } => {
+                if let Some(message) = messages.get_mut(message) {
+                    message.pinned = *on;
+                }
+            }
+            _ => {}
+        }
+    }
+    messages.into_values().collect()
+}
+
+/// A message of the log as the store will have it.
+pub(super) fn as_stored(delivery: &Delivery, id: MessageId, message: &Message) -> StoredMessage {
+    StoredMessage {
+        id,
+        seq: delivery.seq,
+        room: delivery.event.room.clone(),
+        sender: delivery.event.actor.clone(),
+        message: message.clone(),
+        time: delivery.time,
+        edited_at: None,
+        deleted_at: None,
+        reactions: Vec::new(),
+        pinned: false,
+    }
+}
+
+/// Where not all who reacted are named, nobody knows whether one of them did it again: it is taken for the first time.
+fn react(reactions: &mut Vec<Reaction>, user: &UserId, emoji: &str, on: bool) {
+    let Some(at) = reactions.iter().position(|reaction| reaction.emoji == emoji) else {
+        if on {
+            reactions.push(Reaction { emoji: emoji.to_owned(), users: vec![user.clone()], count: 1 });
+        }
+        return;
+    };
+    let reaction = &mut reactions[at];
+    let named = reaction.users.iter().position(|named| named == user);
+    let all_named = usize::try_from(reaction.count).is_ok_and(|count| count == reaction.users.len());
+    match (on, named) {
+        (true, None) => {
+            reaction.count = reaction.count.saturating_add(1);
+            if reaction.users.len() < NAMED {
+                reaction.users.push(user.clone());
+            }
+        }
+        (false, Some(named)) => {
+            reaction.users.remove(named);
+            reaction.count = reaction.count.saturating_sub(1);
+        }
+        (false, None) if !all_named => reaction.count = reaction.count.saturating_sub(1),
+        (true, Some(_)) | (false, None) => {}
+    }
+    if reaction.count == 0 {
+        reactions.remove(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parlor_core::event::{Event, MessageType};
+    use parlor_core::ids::{EventId, RoomId, Seq};
+    use parlor_core::membership::nameless;
+    use parlor_core::time::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(seq: u64, id: EventId, user: &str, kind: Kind) -> Delivery {
+        let event = Event { id, room: RoomId::trusted("r"), actor: nameless(&UserId::trusted(user)), kind };
+        Delivery { prev: None, seq: Seq(seq), time: Timestamp(1_000), event: Arc::new(event) }
+    }
+
+    fn sent(seq: u64) -> Delivery {
+        told(seq, EventId::now(), "a", Kind::MessageSent(Message::new(MessageType::Text, "hi")))
+    }
+
+    fn all(tail: &[Delivery]) -> Vec<StoredMessage> {
+        let mut messages = lay_over(Vec::new(), tail, |_, _| true);
+        messages.sort_by_key(|message| message.seq);
+        messages
+    }
+
+    fn shown(message: &StoredMessage) -> Vec<(String, Vec<&str>, u32)> {
+        message
+            .reactions
+            .iter()
+            .map(|one| (one.emoji.clone(), one.users.iter().map(UserId::as_str).collect(), one.count))
+            .collect()
+    }
+
+    #[test]
+    fn edits_deletions_reactions_and_pins_are_seen_before_they_are_stored() {
+        let (one, other) = (sent(1), sent(2));
+        let (id, gone) = (MessageId(one.event.id.0), MessageId(other.event.id.0));
+        let change = |seq, user: &str, kind| told(seq, EventId::now(), user, kind);
+        let react = |on| Kind::MessageReacted { message: id, emoji: "x".into(), on };
+        let tail = [
+            one,
+            other,
+            change(3, "b", react(true)),
+            change(4, "c", react(true)),
+            change(5, "b", react(true)),
+            change(6, "a", Kind::MessageEdited { message: id, content: "secret".into(), encrypted: true }),
+            change(7, "a", Kind::MessagePinned { message: id, on: true }),
+            change(8, "a", Kind::MessageDeleted { message: gone }),
+            change(9, "b", react(false)),
+        ];
+        let messages = all(&tail);
+        assert_eq!(messages.len(), 1);
+        assert_eq!((messages[0].message.content.as_str(), messages[0].message.encrypted), ("secret", true));
+        assert!(messages[0].pinned && messages[0].edited_at.is_some());
+        assert_eq!(shown(&messages[0]), [("x".to_owned(), vec!["c"], 1)]);
+        assert!(all(&[&tail[..], &[change(10, "c", react(false))]].concat())[0].reactions.is_empty());
+    }
+
+    proptest! {
+        /// Wherever the store stands, what is laid over it comes to the same.
+        #[test]
+        fn it_does_not_matter_how_much_of_the_tail_is_stored(
+            steps in proptest::collection::vec((0_u8..3, 0_u8..2, any::<bool>()), 0..30), cut in 0_usize..30,
+        ) {
+            let message = sent(1);
+            let id = MessageId(message.event.id.0);
+            let mut tail = vec![message];
+            for (at, (user, emoji, on)) in steps.into_iter().enumerate() {
+                let kind = Kind::MessageReacted { message: id, emoji: emoji.to_string(), on };
+                tail.push(told(at as u64 + 2, EventId::now(), &user.to_string(), kind));
+            }
+            let cut = 1 + cut.min(tail.len() - 1);
+            let stored = all(&tail[..cut]);
+            // The store may have seen more than it says when its reactions were read.
+            let again = lay_over(all(&tail), &tail[cut..], |_, _| true);
+            let laid = lay_over(stored, &tail[cut..], |_, _| true);
+            let sets = |messages: &[StoredMessage]| -> Vec<_> {
+                let mut sets: Vec<_> = messages[0].reactions.iter().map(|reaction| {
+                    let mut users: Vec<_> = reaction.users.iter().map(ToString::to_string).collect();
+                    users.sort();
+                    (reaction.emoji.clone(), users, reaction.count)
+                }).collect();
+                sets.sort();
+                sets
+            };
+            prop_assert_eq!(sets(&laid), sets(&all(&tail)));
+            prop_assert_eq!(sets(&again), sets(&all(&tail)));
+        }
+    }
+}
