@@ -35,7 +35,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
     let [first, second, ..] = v6.segments();
     let unicast = first & 0xe000 == 0x2000;
     // Teredo, ORCHID and the like; documentation; 6to4.
-    let special = (first == 0x2001 && second < 0x0200) || (first == 0x2001 && second == 0x0db8) || first == 0x2002;
+    let special = first == 0x2001 && (second < 0x0200 || second == 0x0db8) || first == 0x2002;
     unicast && !special && first != 0x3fff
 }
 

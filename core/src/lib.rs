@@ -16,6 +16,7 @@ pub mod ids;
 pub mod membership;
 pub mod partition;
 pub mod ports;
+pub mod receipts;
 pub mod search;
 pub mod session;
 pub mod time;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use parlor_core::event::{Actor, Delivery, Ephemeral};
+use parlor_core::event::{Actor, Delivery, Ephemeral, Status};
 use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::time::Timestamp;
 use parlor_socketio::{CloseReason, Frame, Mark, Socket};
@@ -47,6 +47,10 @@ struct State {
     removed: HashMap<RoomId, u64>,
     /// What its inbox said up to here was taken into account when it came back.
     heard_inbox: Seq,
+    /// What its user has said they are, on this device.
+    status: Status,
+    /// How far it has read in channels: they have no members whose pointers are kept.
+    read: HashMap<RoomId, Seq>,
     /// The socket is gone: it enters nothing any more.
     closed: bool,
 }
@@ -86,6 +90,8 @@ impl Client {
             typing: HashMap::new(),
             told: Vec::new(),
             heard_inbox: Seq::ZERO,
+            status: Status::Online,
+            read: HashMap::new(),
             closed: false,
         };
         let client = Arc::new(Self {
@@ -196,6 +202,7 @@ impl Client {
             Ephemeral::Typing { user, .. } | Ephemeral::Exited { user, .. } if own(&user.id) => return None,
             // A café tells the others alone (`cafe.md`, Key Features 5).
             Ephemeral::Entered { user, .. } if state.vocabulary == Vocabulary::Cafe && own(&user.id) => return None,
+            Ephemeral::Receipt { user, .. } if own(user) => return None,
             Ephemeral::Superseded { .. } => return None,
             Ephemeral::Presence { user, at, .. } => {
                 if own(user) {
@@ -275,7 +282,11 @@ impl Client {
 
     /// Notes that it is in a room no more. True: it was.
     pub(crate) fn left(&self, room: &RoomId) -> bool {
-        let was = self.state.lock().rooms.remove(room);
+        let was = {
+            let mut state = self.state.lock();
+            state.read.remove(room);
+            state.rooms.remove(room)
+        };
         if was && self.track.leave(room) {
             self.socket.emit_offset();
         }
@@ -296,6 +307,25 @@ impl Client {
     /// Whether the session of its private id is its own.
     pub(crate) fn owns_session(&self) -> bool {
         !self.foreign.load(Ordering::Acquire)
+    }
+
+    /// What its user has said they are, on this device.
+    pub(crate) fn status(&self) -> Status {
+        self.state.lock().status
+    }
+
+    pub(crate) fn set_status(&self, status: Status) {
+        self.state.lock().status = status;
+    }
+
+    /// Notes how far it has read in a channel that it is in. Returns where that was before.
+    pub(crate) fn read_channel(&self, room: &RoomId, seq: Seq) -> Seq {
+        let mut state = self.state.lock();
+        if !state.rooms.contains(room) {
+            return seq;
+        }
+        let read = state.read.entry(room.clone()).or_insert(Seq::ZERO);
+        std::mem::replace(read, seq.max(*read))
     }
 
     pub(crate) fn is_in(&self, room: &RoomId) -> bool {

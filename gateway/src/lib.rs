@@ -17,22 +17,27 @@ mod hub;
 mod limiter;
 mod memberships;
 mod presence;
+mod receipts;
 mod rest;
 mod resume;
 mod session;
 pub mod vocabularies;
+mod waiting;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlor_core::ports::accounts::Accounts;
+use parlor_core::ports::contacts::Contacts;
 use parlor_core::ports::devices::Devices;
 use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::keys::Keys;
 use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::presence::Presence;
+use parlor_core::ports::progress::Progress;
+use parlor_core::ports::receipts::Receipts;
 use parlor_core::ports::safety::Safety;
 use parlor_core::ports::search::Search;
 use parlor_core::ports::sessions::Sessions;
@@ -47,6 +52,9 @@ pub use config::{Algorithm, Auth, Config, LimitSet, Push, Rooms};
 
 /// How long a gateway that stops waits for its users to be back on another one: stock clients try after 0.5 to 1.5 s.
 const BACK_ELSEWHERE: Duration = Duration::from_secs(4);
+
+/// How long a gateway that stops has for the receipts it has gathered.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Recovered clients whose rooms are read at once.
 const TELLING: usize = 3;
@@ -83,6 +91,14 @@ pub struct Ports {
     pub search: Arc<dyn Search>,
     /// What channels talk about.
     pub topics: Arc<dyn Topics>,
+    /// Where receipts go: a log beside that of events, with as many partitions.
+    pub receipts: Arc<dyn Log>,
+    /// How far users have got, fresh.
+    pub pointers: Arc<dyn Receipts>,
+    /// How far members have got, durable.
+    pub progress: Arc<dyn Progress>,
+    /// Who knows whom, and was here when.
+    pub contacts: Arc<dyn Contacts>,
 }
 
 /// One gateway.
@@ -106,6 +122,8 @@ pub(crate) struct Shared {
     pub(crate) memberships: memberships::Memberships,
     pub(crate) blocks: blocks::Blocks,
     pub(crate) limiter: limiter::Limiter,
+    pub(crate) presence: presence::State,
+    pub(crate) receipts: receipts::Receipts,
     /// Clients whose sessions are to be written.
     pub(crate) due: Arc<resume::Due>,
     /// Whether the memory of sessions answers.
@@ -128,6 +146,8 @@ impl Gateway {
             memberships: memberships::Memberships::new(ports.clone()),
             blocks: blocks::Blocks::new(ports.safety.clone()),
             limiter: limiter::Limiter::new(ports.limits.clone()),
+            presence: presence::State::new(&config.name),
+            receipts: receipts::Receipts::default(),
             due: Arc::default(),
             pulse: resume::Pulse::default(),
             telling: Semaphore::new(TELLING),
@@ -160,6 +180,7 @@ impl Gateway {
         let tasks = [
             tokio::spawn(hub::run(self.shared.clone(), background.clone())),
             tokio::spawn(presence::run(self.shared.clone(), background.clone())),
+            tokio::spawn(receipts::run(self.shared.clone(), background.clone())),
             tokio::spawn(auth::expire(self.shared.clone(), background.clone())),
             tokio::spawn(resume::run(self.shared.clone(), background.clone())),
         ];
@@ -167,7 +188,13 @@ impl Gateway {
         let served = self.server.serve(listener, rest, shutdown).await;
         let everybody = presence::everybody(&self.shared);
         self.server.drain(self.shared.config.drain_per_second, self.shared.config.drain_deadline).await;
+        // One by one: the log answers each before it is told.
+        let settled = tokio::time::timeout(SETTLING, receipts::settle_all(&self.shared));
+        if settled.await.is_err() {
+            tracing::warn!("receipts were left untold; clients tell them again");
+        }
         presence::depart_all(&self.shared, everybody, BACK_ELSEWHERE).await;
+        presence::flush_seen(&self.shared).await;
         self.shared.ports.log.flush(self.shared.config.drain_deadline).await;
         background.cancel();
         for task in tasks {

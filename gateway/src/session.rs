@@ -21,7 +21,7 @@ use crate::flood::{Flood, Verdict};
 use crate::hub::{self, From};
 use crate::resume::{self, Track};
 use crate::vocabularies::{News, Vocabulary};
-use crate::{Shared, presence};
+use crate::{Shared, presence, receipts, waiting};
 
 /// Rooms of a user that a socket enters at connect; the others when it joins them.
 const ROOMS_AT_CONNECT: usize = 1_000;
@@ -160,6 +160,8 @@ impl Conversation {
             Some(session) => {
                 if resume::replay(&self.shared, &self.client, *session).await {
                     self.client.tell_all(&News::Recovered);
+                    // What it missed is on its queue.
+                    self.client.track.release();
                     presence::arrived(&self.shared, &self.client).await;
                     self.tell_rooms();
                 } else {
@@ -179,11 +181,13 @@ impl Conversation {
                 let Some(user) = late.client.user() else { return };
                 let turn = late.shared.telling.acquire().await;
                 let rooms = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await;
-                drop(turn);
-                if let Ok(rooms) = rooms {
+                if let Ok(mut rooms) = rooms {
+                    receipts::overlay(&late.shared, &user.id, &mut rooms).await;
                     late.client.tell_all(&News::Authenticated { user: &user, rooms: &rooms });
+                    receipts::tell_missed(&late.shared, &late.client).await;
                     return;
                 }
+                drop(turn);
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
@@ -197,11 +201,13 @@ impl Conversation {
         // The inbox first: a removal that comes while the rooms are entered is then seen.
         self.enter(&RoomId::inbox(&user.id), hub::ALWAYS).await;
         match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
-            Ok(rooms) => {
+            Ok(mut rooms) => {
                 self.enter_all(&rooms).await;
+                receipts::overlay(&self.shared, &user.id, &mut rooms).await;
                 self.client.tell_all(&News::Authenticated { user, rooms: &rooms });
                 // From here on it is told where it stands, and may come back.
                 self.client.track.begin();
+                waiting::tell(&self.shared, &self.client);
             }
             Err(error) => {
                 tracing::warn!(%error, "a user's rooms could not be read; they follow when the store is back");
@@ -243,6 +249,7 @@ impl Conversation {
                     late.client.tell(&News::Authenticated { user: &user, rooms: &rooms });
                     // Not before: who comes back is taken for one who has its rooms.
                     late.client.track.begin();
+                    waiting::tell(&late.shared, &late.client);
                     return;
                 }
             }

@@ -60,6 +60,18 @@ impl Config {
         Self { linger_ms: 5, outbox_every_ms: 50, outbox_age_ms: 50, ..Self::default() }
     }
 
+    /// Of receipts nobody waits for the store's: they are gathered for longer, and few are held ahead.
+    pub(crate) fn noting(&self) -> consume::Config {
+        consume::Config {
+            batch_records: self.batch_records,
+            batch_bytes: self.batch_bytes,
+            linger: Duration::from_millis(LONGEST_LINGER_MS),
+            prefetch_records: self.prefetch_records / 4,
+            prefetch_bytes: self.prefetch_bytes / 4,
+            ..consume::Config::new(crate::RECEIPTS, format!("{}-receipts", self.group), &self.instance)
+        }
+    }
+
     pub(crate) fn consuming(&self) -> consume::Config {
         consume::Config {
             batch_records: self.batch_records,

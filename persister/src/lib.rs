@@ -1,13 +1,14 @@
 //! The persister: from the log into the store, where history is.
 //!
 //! [`run`] is four things that share nothing but the store: the consuming loop of [`parlor_core::consume`] over
-//! [`StoreSink`], the relay of what dead gateways left in the outbox, the store's upkeep, and the removal of files that
-//! nobody refers to.
+//! [`StoreSink`], a second one over [`ReceiptSink`] for the log of receipts, the relay of what dead gateways left in the
+//! outbox, the store's upkeep, and the removal of files that nobody refers to.
 
 mod config;
 mod maintenance;
 mod orphans;
 mod outbox;
+mod receipts;
 mod sink;
 
 use std::sync::Arc;
@@ -15,15 +16,19 @@ use std::sync::Arc;
 use parlor_core::consume;
 use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::Log;
+use parlor_core::ports::progress::Progress;
 use parlor_core::ports::store::Store;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use parlor_core::consume::{Health, Report};
+pub use receipts::ReceiptSink;
 pub use sink::StoreSink;
 
 /// The role's name in metrics and logs.
 pub const ROLE: &str = "persister";
+/// What its consuming of receipts is called there.
+pub const RECEIPTS: &str = "persister-receipts";
 
 /// What the persister works with.
 #[derive(Clone)]
@@ -34,6 +39,10 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// Where files are, if there are any: those that nobody refers to are removed.
     pub files: Option<Storage>,
+    /// Where receipts come from.
+    pub receipts: Arc<dyn Log>,
+    /// Where they go.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// Why the persister has ended by itself. The process must say so and exit.
@@ -49,17 +58,33 @@ pub enum Fatal {
 
 /// Persists until `shutdown`, then finishes what is in flight, commits and leaves the group (10 s at most).
 ///
+/// `health` tells of the messages' loop, `receipts` of the receipts'.
+///
 /// The failure of any part ends them all: half a persister would look alive.
 ///
 /// # Errors
 /// [`Fatal`]: the process must say so and exit.
-pub async fn run(config: Config, ports: Ports, health: Health, shutdown: CancellationToken) -> Result<(), Fatal> {
+pub async fn run(
+    config: Config,
+    ports: Ports,
+    health: Health,
+    receipts: Health,
+    shutdown: CancellationToken,
+) -> Result<(), Fatal> {
     let stop = shutdown.child_token();
     let sink = Arc::new(StoreSink::new(Arc::clone(&ports.store)));
     let consuming = async {
         // Whatever it ends with, the others are not to go on alone.
         let _stops = stop.clone().drop_guard();
         consume::run(Arc::clone(&ports.log), sink, config.consuming(), health, stop.clone()).await
+    };
+    let noting = async {
+        let _stops = stop.clone().drop_guard();
+        let config = config.noting();
+        let (log, progress) = (Arc::clone(&ports.receipts), Arc::clone(&ports.progress));
+        let sink = ReceiptSink::new(Arc::clone(&log), config.group.clone(), Arc::clone(&ports.store), progress);
+        let sink = Arc::new(sink);
+        consume::run(log, sink, config, receipts, stop.clone()).await
     };
     let relaying = async {
         let _stops = stop.clone().drop_guard();
@@ -71,8 +96,9 @@ pub async fn run(config: Config, ports: Ports, health: Health, shutdown: Cancell
         }
     };
     // One task, so a panic in any part reaches the caller; none of them computes.
-    let (consumed, relayed, (), ()) =
-        tokio::join!(consuming, relaying, maintenance::maintain(&*ports.store, &config, &stop), removing);
+    let upkeep = maintenance::maintain(&*ports.store, &config, &stop);
+    let (consumed, noted, relayed, (), ()) = tokio::join!(consuming, noting, relaying, upkeep, removing);
     consumed?;
+    noted?;
     relayed
 }

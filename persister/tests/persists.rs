@@ -49,6 +49,7 @@ fn messages(room: &RoomId, count: usize) -> Vec<Event> {
 
 struct World {
     log: Arc<SqliteLog>,
+    receipts: Arc<SqliteLog>,
     store: Arc<Sqlite>,
     room: RoomId,
     _folder: tempfile::TempDir,
@@ -71,13 +72,16 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let log = open(folder.path()).await;
         let store = Sqlite::open(&folder.path().join("store.db")).await.unwrap();
-        Self { log, store, room: RoomId::trusted("room"), _folder: folder }
+        let receipts = SqliteLog::open(folder.path().join("receipts.db"), 4).await.unwrap();
+        Self { log, receipts, store, room: RoomId::trusted("room"), _folder: folder }
     }
 
     fn persister(&self) -> Persister {
         let stop = CancellationToken::new();
-        let ports = Ports { log: self.log.clone(), store: self.store.clone(), files: None };
-        Persister { task: tokio::spawn(run(Config::for_testing(), ports, Health::new(), stop.clone())), stop }
+        let (receipts, progress) = (self.receipts.clone(), self.store.clone());
+        let ports = Ports { log: self.log.clone(), store: self.store.clone(), files: None, receipts, progress };
+        let (health, noting) = (Health::new(), Health::new());
+        Persister { task: tokio::spawn(run(Config::for_testing(), ports, health, noting, stop.clone())), stop }
     }
 
     async fn send(&self, events: &[Event]) {
@@ -223,4 +227,62 @@ async fn a_log_whose_unapplied_records_expired_is_refused_with_the_reason() {
     assert!(fatal.to_string().contains("the log begins at offset 5"), "{fatal}");
     assert!(fatal.to_string().contains("`applied`"), "says what to do: {fatal}");
     assert!(world.stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn receipts_become_pointers_whatever_is_applied_twice() {
+    use parlor_core::ports::progress::Progress;
+
+    let world = World::new().await;
+    let bob = Actor { id: UserId::trusted("bob"), name: "Bob".into(), avatar: None };
+    for user in [ann(), bob.clone()] {
+        world.store.see_user(&user).await.unwrap();
+    }
+    let room = Room {
+        id: world.room.clone(),
+        kind: RoomKind::Group,
+        name: Some("Room".into()),
+        description: None,
+        avatar: None,
+        private: true,
+        created_by: ann().id,
+        created_at: Timestamp(0),
+        version: 0,
+        member_count: 0,
+    };
+    let change = Change::Create { room, creator: ann(), members: vec![bob.id.clone()], limit: 10 };
+    world.store.change(&world.room, &change).await.unwrap();
+    world.send(&messages(&world.room, 8)).await;
+    let generation = world.log.generation();
+    let place = |offset| Seq::new(generation, Offset(offset));
+    let receipt = |delivered: Option<i64>, read: Option<i64>| Event {
+        actor: bob.clone(),
+        ..event(&world.room, Kind::Receipt { delivered: delivered.map(place), read: read.map(place) })
+    };
+    let receipts = [receipt(Some(7), None), receipt(None, Some(5)), receipt(Some(6), Some(4))];
+    let expected = (place(7), place(5));
+    for round in [&receipts[..2], &receipts[2..], &receipts[..1]] {
+        for receipt in round {
+            world.receipts.append(receipt).unwrap().await.unwrap();
+        }
+        let persister = world.persister();
+        let stored = async {
+            loop {
+                let of = world.store.of_users(&world.room, std::slice::from_ref(&bob.id)).await.unwrap()[0];
+                if (of.delivered.seq, of.read.seq) == expected {
+                    return;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, stored).await.expect("the store has the pointers");
+        // Applies what it has in hand.
+        persister.stop().await;
+        let of = world.store.of_users(&world.room, std::slice::from_ref(&bob.id)).await.unwrap()[0];
+        assert_eq!((of.delivered.seq, of.read.seq), expected, "nothing goes back");
+    }
+    let unread =
+        world.store.unread(&world.room, world.log.partition_of(&world.room), &bob.id, Seq::ZERO).await.unwrap();
+    assert_eq!(unread.count, 2, "by the number of the message, though the receipt may have come first");
+    assert_eq!(world.store.rooms_of(&bob.id, 1).await.unwrap()[0].unread, 2);
 }

@@ -173,6 +173,9 @@ impl<A: Application> Connection<A> {
 
     /// Does what is due. A reason: a time limit has passed.
     fn poll_times(&mut self, cx: &mut Context<'_>) -> Option<CloseReason> {
+        if self.link.takes_ping() {
+            self.heart.hurry(Instant::now());
+        }
         loop {
             let now = Instant::now();
             self.connect_by = match self.connect_by {

@@ -38,6 +38,13 @@ impl Heartbeat {
         if std::mem::replace(&mut self.awaited, true) { Beat::Nothing } else { Beat::Ping }
     }
 
+    /// A ping is wanted now. One that is awaited serves.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        if !self.awaited {
+            self.at = self.at.min(now);
+        }
+    }
+
     /// A pong came. One that nobody asked for (`false`) changes nothing.
     pub(crate) fn pong(&mut self, now: Instant, interval: Duration) -> bool {
         let awaited = self.awaited;
@@ -51,6 +58,19 @@ impl Heartbeat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ping_that_is_wanted_goes_out_at_once_unless_one_is_awaited() {
+        let (interval, timeout) = (Duration::from_secs(25), Duration::from_secs(20));
+        let start = Instant::now();
+        let mut heart = Heartbeat::new(start, interval);
+        heart.hurry(start);
+        assert_eq!(heart.beat(start, timeout, false), Beat::Ping);
+        heart.hurry(start + timeout / 2);
+        assert_eq!(heart.beat(start + timeout / 2, timeout, false), Beat::Nothing, "its time is not cut short");
+        assert!(heart.pong(start + timeout / 2, interval));
+        assert_eq!(heart.beat(start + timeout, timeout, false), Beat::Nothing, "the next one comes in its own time");
+    }
 
     #[test]
     fn a_ping_each_interval_and_death_without_a_pong() {

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::task::AtomicWaker;
@@ -43,6 +44,8 @@ pub(crate) struct Link {
     pub(super) outbox: Mutex<Outbox>,
     /// Told what goes out, where the application asked for that.
     pub(super) tracker: OnceLock<Tracker>,
+    /// The application wants a ping before its time.
+    ping_due: AtomicBool,
     flusher: Arc<Flusher>,
     limit: usize,
 }
@@ -126,6 +129,7 @@ impl Link {
             turned_away,
             outbox: Mutex::default(),
             tracker: OnceLock::new(),
+            ping_due: AtomicBool::new(false),
             flusher,
             limit,
         })
@@ -198,6 +202,18 @@ impl Link {
         if schedule {
             self.schedule();
         }
+    }
+
+    /// Has the connection's task ping the client now.
+    pub(crate) fn ask_for_ping(&self) {
+        if !self.ping_due.swap(true, Ordering::AcqRel) {
+            self.task.wake();
+        }
+    }
+
+    /// Whether that was asked for; once.
+    pub(crate) fn takes_ping(&self) -> bool {
+        self.ping_due.load(Ordering::Relaxed) && self.ping_due.swap(false, Ordering::AcqRel)
     }
 
     /// Tells whoever flushes.

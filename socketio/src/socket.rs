@@ -124,6 +124,12 @@ impl Socket {
         self.0.link.ask_for_offset();
     }
 
+    /// Pings the client before the ping interval is over, unless it is being pinged: its answer confirms what went out
+    /// before ([`Offsets::ponged`](crate::Offsets::ponged)), and the interval begins anew.
+    pub fn ping(&self) {
+        self.0.link.ask_for_ping();
+    }
+
     /// Puts the socket into a room of its namespace on this server; it leaves all of them when it closes. False: it is
     /// not open, or in the room already.
     pub fn join(&self, room: &str) -> bool {

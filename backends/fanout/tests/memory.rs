@@ -11,9 +11,12 @@ use parlor_core::ports::fanout::{Fanout, Signal};
 use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::{Position, Record};
 use parlor_core::ports::presence::Presence;
+use parlor_core::ports::receipts::Receipts;
 use parlor_core::ports::sessions::Sessions;
 use parlor_core::ports::topics::Topics;
-use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract, topics_contract};
+use parlor_core::ports::{
+    fanout_contract, limits_contract, presence_contract, receipts_contract, sessions_contract, topics_contract,
+};
 use parlor_core::time::Timestamp;
 use parlor_fanout::memory::{Memory, MemoryConfig};
 
@@ -88,6 +91,12 @@ impl presence_contract::Subject for Subject {
     }
 }
 
+impl receipts_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Receipts> {
+        self.0.clone()
+    }
+}
+
 impl sessions_contract::Subject for Subject {
     fn client(&self) -> Arc<dyn Sessions> {
         self.0.clone()
@@ -126,6 +135,11 @@ mod limits {
 mod presence {
     use super::subject;
     parlor_core::presence_contract!(subject());
+}
+
+mod receipts {
+    use super::subject;
+    parlor_core::receipts_contract!(subject());
 }
 
 mod sessions {

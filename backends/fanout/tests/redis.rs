@@ -13,9 +13,12 @@ use parlor_core::ids::{Partition, RoomId, UserId};
 use parlor_core::ports::fanout::{Fanout, Signal};
 use parlor_core::ports::limits::{Ask, Limits};
 use parlor_core::ports::presence::Presence;
+use parlor_core::ports::receipts::Receipts;
 use parlor_core::ports::sessions::Sessions;
 use parlor_core::ports::topics::Topics;
-use parlor_core::ports::{fanout_contract, limits_contract, presence_contract, sessions_contract, topics_contract};
+use parlor_core::ports::{
+    fanout_contract, limits_contract, presence_contract, receipts_contract, sessions_contract, topics_contract,
+};
 use parlor_fanout::redis::{Config, Redis};
 
 fn url() -> String {
@@ -126,6 +129,12 @@ impl presence_contract::Subject for Subject {
     }
 }
 
+impl receipts_contract::Subject for Subject {
+    fn client(&self) -> Arc<dyn Receipts> {
+        self.redis.clone()
+    }
+}
+
 impl sessions_contract::Subject for Subject {
     fn client(&self) -> Arc<dyn Sessions> {
         self.redis.clone()
@@ -145,6 +154,11 @@ mod limits {
 mod presence {
     use super::subject;
     parlor_core::presence_contract!(subject());
+}
+
+mod receipts {
+    use super::subject;
+    parlor_core::receipts_contract!(subject());
 }
 
 mod sessions {

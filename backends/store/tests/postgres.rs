@@ -95,6 +95,23 @@ async fn make() -> Subject {
     }
 }
 
+mod progress {
+    parlor_core::progress_contract!(make());
+
+    async fn make() -> parlor_core::ports::progress_contract::Subject {
+        let database = super::Database::make().await;
+        let store = database.store().await;
+        let (progress, contacts, close) = (store.clone(), store.clone(), Box::pin(database.drop()));
+        parlor_core::ports::progress_contract::Subject {
+            store,
+            progress,
+            contacts,
+            encode: parlor_proto::encode,
+            close,
+        }
+    }
+}
+
 fn text(content: &str) -> Message {
     Message {
         content: content.into(),

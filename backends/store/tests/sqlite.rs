@@ -32,6 +32,24 @@ async fn make() -> Subject {
     }
 }
 
+mod progress {
+    parlor_core::progress_contract!(make());
+
+    async fn make() -> parlor_core::ports::progress_contract::Subject {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = super::Sqlite::open(&folder.path().join("store.db")).await.expect("a store");
+        let (progress, contacts) = (store.clone(), store.clone());
+        let close = Box::pin(async move { folder.close().expect("removed") });
+        parlor_core::ports::progress_contract::Subject {
+            store,
+            progress,
+            contacts,
+            encode: parlor_proto::encode,
+            close,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_was_closed_opens_with_all_that_was_in_it() {
     use parlor_core::ids::UserId;

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod contacts;
 pub mod devices;
 pub mod fanout;
 pub mod files;
@@ -10,7 +11,9 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod presence;
+pub mod progress;
 pub mod push;
+pub mod receipts;
 pub mod safety;
 pub mod search;
 pub mod sessions;
@@ -36,7 +39,11 @@ pub mod log_contract;
 #[cfg(feature = "contract")]
 pub mod presence_contract;
 #[cfg(feature = "contract")]
+pub mod progress_contract;
+#[cfg(feature = "contract")]
 pub mod push_contract;
+#[cfg(feature = "contract")]
+pub mod receipts_contract;
 #[cfg(feature = "contract")]
 pub mod sessions_contract;
 #[cfg(feature = "contract")]

@@ -13,17 +13,36 @@ use crate::time::Timestamp;
 pub const LEASE: Duration = Duration::from_secs(60);
 /// How often a gateway renews its leases.
 pub const RENEW: Duration = Duration::from_secs(25);
+/// How long a gateway's own lease lives: a gateway that is silent for longer is taken for dead.
+pub const GATEWAY_LEASE: Duration = Duration::from_secs(10);
 
 /// Leases of (user, gateway), live users of channels, and who types where.
 #[async_trait]
 pub trait Presence: Send + Sync + 'static {
-    /// Takes or renews the leases of `users` on `gateway` for [`LEASE`]. Returns those who had no lease anywhere
-    /// before: they have just come online.
+    /// Takes or renews the leases of `users` on `gateway` for [`LEASE`]; a new one is online, a renewed one keeps its
+    /// status. Returns those who have just come online to others: before they had no lease anywhere, or only hidden ones.
     async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<UserId>, Unavailable>;
 
-    /// Ends the lease of a user on a gateway and notes the time as last seen. True: no lease is left anywhere, the
-    /// user is offline.
-    async fn depart(&self, gateway: &str, user: &UserId) -> Result<bool, Unavailable>;
+    /// Sets the status of a user's lease on a gateway, if there is one. What others see is the strongest of all the
+    /// user's leases: busy, else online, else away; offline if every one is hidden (set to offline).
+    async fn set_status(&self, gateway: &str, user: &UserId, status: Status) -> Result<Moved, Unavailable>;
+
+    /// Ends the lease of a user on a gateway, with its status, and notes the time as last seen; for a hidden one the
+    /// time at which it was hidden.
+    async fn depart(&self, gateway: &str, user: &UserId) -> Result<Moved, Unavailable>;
+
+    /// Takes or renews a gateway's own lease. What [`Presence::bury`] has taken away is told once.
+    async fn hold(&self, gateway: &str, lease: Duration) -> Result<Hold, Unavailable>;
+
+    /// Ends every lease of the gateways whose own lease has run out, and forgets those gateways. Returns what that
+    /// changed for others. What a caller who died left undone is done by the next.
+    async fn bury(&self) -> Result<Ghosts, Unavailable>;
+
+    /// A gateway's goodbye: its own lease ends, and nobody need bury it. Leases of users are not touched.
+    async fn release(&self, gateway: &str) -> Result<(), Unavailable>;
+
+    /// True for one caller: nobody else gets the turn at `what` before `length` has passed.
+    async fn turn(&self, what: &str, length: Duration) -> Result<bool, Unavailable>;
 
     /// The presence of each, in the order asked for.
     async fn look(&self, users: &[UserId]) -> Result<Vec<Seen>, Unavailable>;
@@ -48,10 +67,39 @@ pub trait Presence: Send + Sync + 'static {
 /// A user's presence as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Online with any live lease.
+    /// As others see it.
     pub status: Status,
-    /// When the last lease ended; `None`: never known, or forgotten.
+    /// When the last lease ended, or was hidden; `None`: never known, or forgotten.
     pub last_seen: Option<Timestamp>,
+}
+
+/// A user's presence, as others see it, around a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Before it.
+    pub before: Status,
+    /// After it.
+    pub after: Status,
+}
+
+/// What became of a gateway's own lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It was there.
+    Kept,
+    /// It was not: the gateway is new, or this memory has forgotten.
+    New,
+    /// It was not, because the gateway was taken for dead: its users were told to be offline.
+    Buried,
+}
+
+/// What the burial of gateways changed for others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ghosts {
+    /// Users whose presence is another now.
+    pub users: Vec<(UserId, Status)>,
+    /// Users who are in a channel no more, and how many are.
+    pub exits: Vec<(RoomId, Actor, u32)>,
 }
 
 /// A channel after somebody came or went.

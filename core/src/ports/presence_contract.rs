@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::presence::{Live, Presence};
+use super::presence::{Ghosts, Hold, Live, Moved, Presence};
 use crate::event::{Actor, Status};
 use crate::ids::{RoomId, UserId};
 use crate::time::Timestamp;
@@ -17,6 +17,14 @@ macro_rules! presence_contract {
         $crate::presence_contract!(@ $make;
             the_first_lease_anywhere_brings_a_user_online
             the_last_lease_to_end_takes_a_user_offline_and_is_last_seen
+            the_strongest_status_of_all_devices_is_shown
+            who_hides_is_offline_to_others_until_a_device_shows_itself
+            a_status_lives_as_long_as_its_lease
+            a_gateway_that_falls_silent_leaves_no_ghosts
+            a_ghost_who_is_back_elsewhere_never_went_away
+            a_gateway_that_was_buried_is_told_so_once
+            a_gateway_that_says_goodbye_is_not_buried
+            a_turn_is_taken_by_one
             a_lease_that_is_not_renewed_ends_by_itself
             a_renewed_lease_lives_on
             many_users_arrive_at_once
@@ -91,14 +99,137 @@ mod promises {
             presence.arrive(gateway, &[user("ann")]).await.expect("arrived");
         }
         let began = Timestamp::now();
-        assert!(!presence.depart("gw-1", &user("ann")).await.expect("departed"));
+        let departs = presence.depart("gw-1", &user("ann")).await.expect("departed");
+        assert_eq!(departs, Moved { before: Status::Online, after: Status::Online });
         assert_eq!(status(&*presence, "ann").await, Status::Online);
-        assert!(presence.depart("gw-2", &user("ann")).await.expect("departed"));
+        let departs = presence.depart("gw-2", &user("ann")).await.expect("departed");
+        assert_eq!(departs, Moved { before: Status::Online, after: Status::Offline });
         let seen = presence.look(&[user("ann")]).await.expect("looked")[0];
         assert_eq!(seen.status, Status::Offline);
         let at = seen.last_seen.expect("noted");
         assert!((at.0 - began.0).abs() < 5_000, "{at} is not about {began}");
         assert_eq!(presence.arrive("gw-1", &[user("ann")]).await.expect("arrived"), [user("ann")], "and back");
+    }
+
+    pub async fn the_strongest_status_of_all_devices_is_shown<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        let set = async |gateway: &str, to| presence.set_status(gateway, &user("ann"), to).await.expect("set");
+        let moved = |before, after| Moved { before, after };
+        assert_eq!(set("gw-1", Status::Busy).await, moved(Status::Offline, Status::Offline), "no lease, no status");
+        for gateway in ["gw-1", "gw-2"] {
+            presence.arrive(gateway, &[user("ann")]).await.expect("arrived");
+        }
+        assert_eq!(set("gw-1", Status::Away).await, moved(Status::Online, Status::Online), "online elsewhere");
+        assert_eq!(set("gw-2", Status::Away).await, moved(Status::Online, Status::Away));
+        assert_eq!(set("gw-1", Status::Busy).await, moved(Status::Away, Status::Busy));
+        assert_eq!(set("gw-2", Status::Online).await, moved(Status::Busy, Status::Busy));
+        assert_eq!(status(&*presence, "ann").await, Status::Busy);
+        let depart = presence.depart("gw-1", &user("ann")).await.expect("departed");
+        assert_eq!(depart, moved(Status::Busy, Status::Online));
+    }
+
+    pub async fn who_hides_is_offline_to_others_until_a_device_shows_itself<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        let hidden = presence.set_status("gw-1", &user("ann"), Status::Offline).await.expect("set");
+        assert_eq!(hidden, Moved { before: Status::Online, after: Status::Offline });
+        let seen = presence.look(&[user("ann")]).await.expect("looked")[0];
+        assert!(seen.status == Status::Offline && seen.last_seen.is_some(), "{seen:?}");
+        sleep(0.3).await;
+        assert!(presence.arrive("gw-1", &[user("ann")]).await.expect("renewed").is_empty());
+        assert_eq!(status(&*presence, "ann").await, Status::Offline, "renewing does not show it");
+        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [user("ann")], "another device");
+        assert_eq!(status(&*presence, "ann").await, Status::Online);
+        let depart = presence.depart("gw-2", &user("ann")).await.expect("departed");
+        assert_eq!(depart, Moved { before: Status::Online, after: Status::Offline });
+        presence.depart("gw-1", &user("ann")).await.expect("departed");
+        assert_eq!(status(&*presence, "ann").await, Status::Offline);
+    }
+
+    pub async fn a_status_lives_as_long_as_its_lease<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        presence.set_status("gw-1", &user("ann"), Status::Away).await.expect("set");
+        presence.arrive("gw-1", &[user("ann")]).await.expect("renewed");
+        assert_eq!(status(&*presence, "ann").await, Status::Away);
+        presence.depart("gw-1", &user("ann")).await.expect("departed");
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        assert_eq!(status(&*presence, "ann").await, Status::Online, "a new lease begins online");
+    }
+
+    pub async fn a_gateway_that_falls_silent_leaves_no_ghosts<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        let users: Vec<_> = (0..700).map(|n| user(&format!("user-{n:03}"))).collect();
+        assert_eq!(presence.hold("dead", LEASE / 2).await.expect("held"), Hold::New);
+        assert_eq!(presence.hold("dead", LEASE / 2).await.expect("held"), Hold::Kept);
+        presence.hold("alive", LEASE * 20).await.expect("held");
+        presence.arrive("dead", &users).await.expect("arrived");
+        presence.arrive("alive", &[user("bob")]).await.expect("arrived");
+        presence.set_status("dead", &users[5], Status::Offline).await.expect("hidden");
+        for id in ["ann", "bob"] {
+            presence.enter(&room(), &actor(id), "dead").await.expect("entered");
+        }
+        sleep(0.6).await;
+        presence.arrive("alive", &[user("bob")]).await.expect("renewed");
+        presence.enter(&room(), &actor("bob"), "alive").await.expect("entered");
+        let mut ghosts = presence.bury().await.expect("buried");
+        ghosts.users.sort_by(|one, other| one.0.cmp(&other.0));
+        let mut expected: Vec<_> = users.iter().map(|user| (user.clone(), Status::Offline)).collect();
+        expected.remove(5);
+        assert_eq!(ghosts.users, expected, "who was hidden was offline already");
+        assert_eq!(ghosts.exits, [(room(), actor("ann"), 1)]);
+        assert_eq!(presence.live(&room(), 10).await.expect("live"), (1, vec![actor("bob")]));
+        let seen = presence.look(&users[..2]).await.expect("looked");
+        assert!(seen.iter().all(|seen| seen.status == Status::Offline && seen.last_seen.is_some()));
+        assert_eq!(status(&*presence, "bob").await, Status::Online);
+        assert_eq!(presence.bury().await.expect("once"), Ghosts::default());
+    }
+
+    pub async fn a_ghost_who_is_back_elsewhere_never_went_away<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.hold("dead", LEASE / 4).await.expect("held");
+        for id in ["ann", "bob"] {
+            presence.arrive("dead", &[user(id)]).await.expect("arrived");
+            presence.enter(&room(), &actor(id), "dead").await.expect("entered");
+        }
+        presence.set_status("dead", &user("bob"), Status::Busy).await.expect("set");
+        for id in ["ann", "bob"] {
+            presence.arrive("alive", &[user(id)]).await.expect("arrived");
+            presence.enter(&room(), &actor(id), "alive").await.expect("entered");
+        }
+        sleep(0.3).await;
+        let ghosts = presence.bury().await.expect("buried");
+        assert_eq!(ghosts, Ghosts { users: vec![(user("bob"), Status::Online)], exits: Vec::new() });
+        assert_eq!(status(&*presence, "ann").await, Status::Online);
+        assert_eq!(presence.live(&room(), 10).await.expect("live").0, 2);
+    }
+
+    pub async fn a_gateway_that_was_buried_is_told_so_once<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.hold("slow", LEASE / 4).await.expect("held");
+        sleep(0.3).await;
+        assert_eq!(presence.hold("slow", LEASE / 4).await.expect("held"), Hold::Kept, "late, and in time");
+        sleep(0.3).await;
+        presence.bury().await.expect("buried");
+        assert_eq!(presence.hold("slow", LEASE * 20).await.expect("held"), Hold::Buried);
+        assert_eq!(presence.hold("slow", LEASE * 20).await.expect("held"), Hold::Kept);
+    }
+
+    pub async fn a_gateway_that_says_goodbye_is_not_buried<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.hold("gw-1", LEASE / 4).await.expect("held");
+        presence.release("gw-1").await.expect("released");
+        sleep(0.3).await;
+        assert_eq!(presence.bury().await.expect("nobody"), Ghosts::default());
+        assert_eq!(presence.hold("gw-1", LEASE).await.expect("held"), Hold::New);
+    }
+
+    pub async fn a_turn_is_taken_by_one<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        let turn = async |what: &str| presence.turn(what, LEASE / 4).await.expect("an answer");
+        assert_eq!((turn("sweep").await, turn("sweep").await, turn("count").await), (true, false, true));
+        sleep(0.3).await;
+        assert!(turn("sweep").await);
     }
 
     pub async fn a_lease_that_is_not_renewed_ends_by_itself<S: Subject>(subject: &S) {

@@ -173,7 +173,7 @@ async fn enter_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> (Op
 
 /// Takes a lease on a channel, and tells it who came if they were not there. Returns the live count.
 pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Option<u32> {
-    let live = match shared.ports.presence.enter(room, user, &shared.config.name).await {
+    let live = match shared.ports.presence.enter(room, user, &shared.presence.name()).await {
         Ok(live) => live,
         Err(error) => {
             tracing::debug!(%error, "a channel lease could not be taken");
@@ -202,7 +202,7 @@ pub(crate) async fn exit_channel(shared: &Arc<Shared>, user: &Actor, room: &Room
 
 /// Ends a user's lease on a channel here, and tells the channel who went.
 pub(crate) async fn end_lease(shared: &Arc<Shared>, user: &Actor, room: &RoomId) {
-    match shared.ports.presence.exit(room, &user.id, &shared.config.name).await {
+    match shared.ports.presence.exit(room, &user.id, &shared.presence.name()).await {
         Ok(live) if live.changed => {
             tell(shared, room, &Ephemeral::Exited { user: user.clone(), count: live.count }).await;
         }

@@ -28,9 +28,12 @@ mod live;
 mod members;
 mod mute;
 mod overlay;
+mod people;
 mod pin;
 mod pins;
+mod pointing;
 mod react;
+mod receipts;
 mod remove_members;
 mod reply;
 mod report;
@@ -49,7 +52,6 @@ mod update_room;
 use std::sync::Arc;
 
 use parlor_core::command::Command;
-use parlor_core::error::{ChatError, Code};
 
 pub(crate) use append::{answer, append, decide, relay};
 pub(crate) use devices::key as push_key;
@@ -93,8 +95,6 @@ pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command,
         Command::Sync { room, after, limit } => sync::act(shared, caller, room, after, limit, reply).await,
         Command::Messages { room, limit, offset } => count::act(shared, caller, room, limit, offset, reply).await,
         Command::Topics { room, limit } => topics::act(shared, caller, room, limit, reply).await,
-        Command::Delivered { .. } | Command::Read { .. } | Command::Receipts { .. } => unbuilt(reply),
-        Command::Status { .. } | Command::Presence { .. } | Command::Typists { .. } => unbuilt(reply),
         Command::Live { room } => live::act(shared, caller, room, reply).await,
         Command::Room { room } => room::act(shared, caller, room, reply).await,
         Command::Rooms { limit, offset } => rooms::act(shared, caller, limit, offset, reply).await,
@@ -122,10 +122,15 @@ pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command,
         Command::PublishKeys(bundle) => keys::publish(shared, caller, &bundle, reply).await,
         Command::Keys { users } => keys::look_up(shared, caller, &users, reply).await,
         Command::ClaimKey { user, device } => keys::claim(shared, caller, &user, device, reply).await,
+        Command::Delivered { room, messages } => {
+            pointing::act(shared, caller, pointing::Pointing { room, messages, read: false }, reply).await;
+        }
+        Command::Read { room, messages } => {
+            pointing::act(shared, caller, pointing::Pointing { room, messages, read: true }, reply).await;
+        }
+        Command::Receipts { message, room } => receipts::act(shared, caller, message, room, reply).await,
+        Command::Status { status } => people::set_status(shared, caller, status, reply).await,
+        Command::Presence { users } => people::look(shared, caller, &users, reply).await,
+        Command::Typists { room } => typing::list(shared, caller, &room, reply).await,
     }
-}
-
-/// No vocabulary has an event for it yet.
-fn unbuilt(reply: Reply) {
-    reply.refuse(&ChatError::new(Code::UnknownEvent, "this server cannot do that"));
 }

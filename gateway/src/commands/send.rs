@@ -10,7 +10,7 @@ use parlor_core::ports::limits::{Ask, Remember, Said};
 use sha2::Digest;
 use uuid::Uuid;
 
-use super::{Reply, append, join, typing};
+use super::{Reply, append, join, pointing, typing};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::files;
@@ -19,8 +19,8 @@ use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply: Reply) {
     let accepted = accept(shared, caller, &send).await;
-    let (id, pending) = match accepted {
-        Ok(accepted) => accepted,
+    let (id, pending, member) = match accepted {
+        Ok((id, pending, member)) => (id, pending, member.then(|| caller.user.id.clone())),
         Err(error) => return reply.refuse(&error),
     };
     if let Some(client) = caller.client() {
@@ -31,6 +31,10 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply
     tokio::spawn(async move {
         let Send { room, temp_id, .. } = send;
         let outcome = append::answer(&shared, &room, pending).await;
+        if let (Some(seq), Some(user)) = (outcome.as_ref().ok().and_then(|appended| appended.seq), member) {
+            // Who answers has read what they answer.
+            pointing::sent(&shared, &room, &user, seq);
+        }
         metrics::histogram!("parlor_send_to_ack_seconds").record(reply.began().elapsed().as_secs_f64());
         reply.settle(outcome.map(|appended| Answer::Sent {
             message: id,
@@ -47,7 +51,7 @@ async fn accept(
     shared: &Arc<Shared>,
     caller: &Caller,
     send: &Send,
-) -> Result<(MessageId, parlor_core::ports::log::Pending), ChatError> {
+) -> Result<(MessageId, parlor_core::ports::log::Pending, bool), ChatError> {
     let user = &caller.user;
     let temp_uuid = send.temp_id.as_deref().and_then(|temp_id| Uuid::try_parse(temp_id).ok());
     let fixed = temp_uuid.map(|temp_id| MessageId::of_resend(&user.id, &send.room, temp_id));
@@ -76,7 +80,7 @@ async fn accept(
     let version = admission.as_ref().and_then(|admission| admission.version);
     let id = admission.and_then(|admission| admission.id).unwrap_or(proposed);
 
-    may_send(shared, caller, &send.room, version).await?;
+    let kind = may_send(shared, caller, &send.room, version).await?;
     files::refer(shared, &user.id, send, id).await?;
     let reply_to = match send.reply_to {
         Some(message) => Some(quote(shared, &send.room, message).await),
@@ -94,7 +98,7 @@ async fn accept(
     let event = Event { id: id.into(), room: send.room.clone(), actor: user.clone(), kind: Kind::MessageSent(message) };
     let pending = append::append(shared, &event)?;
     shared.hub.recent.note(id, Place { room: event.room, sender: event.actor.id, seq: None, deleted: false });
-    Ok((id, pending))
+    Ok((id, pending, kind != RoomKind::Channel))
 }
 
 /// Who may send: members by row; in a channel, whoever is in it on this socket, and requests.
@@ -103,18 +107,20 @@ pub(super) async fn may_send(
     caller: &Caller,
     room: &RoomId,
     version: Option<u64>,
-) -> Result<(), ChatError> {
+) -> Result<RoomKind, ChatError> {
     let standing = match shared.memberships.standing(room, &caller.user.id, version).await? {
         Some(standing) => standing,
         // The first message to a partner makes the room.
         None => join::direct(shared, caller, room).await?.ok_or_else(|| ChatError::not_found("room"))?,
     };
-    match standing.room.kind {
-        RoomKind::Channel => standing.admits(caller),
-        RoomKind::Direct | RoomKind::Group if standing.role().is_none() => Err(ChatError::not_found("room")),
-        RoomKind::Direct => shared.blocks.pass(room, &caller.user.id).await,
-        RoomKind::Group => Ok(()),
+    let kind = standing.room.kind;
+    match kind {
+        RoomKind::Channel => standing.admits(caller)?,
+        RoomKind::Direct | RoomKind::Group if standing.role().is_none() => return Err(ChatError::not_found("room")),
+        RoomKind::Direct => shared.blocks.pass(room, &caller.user.id).await?,
+        RoomKind::Group => {}
     }
+    Ok(kind)
 }
 
 /// What tells a resend under a tempId that is no UUID from a new message.

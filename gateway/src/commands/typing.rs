@@ -11,12 +11,21 @@ use super::Reply;
 use crate::Shared;
 use crate::caller::Caller;
 use crate::client::Client;
-use crate::vocabularies::Answer;
+use crate::vocabularies::{Answer, Vocabulary};
 
 /// Between two signals of the same user in the same room (`dotted-architecture.md`, Optimization).
 const PACE: Duration = Duration::from_secs(2);
-/// An indicator ends by itself (`dotted-architecture.md` §10, `snake-kafka.md` Scalability 5).
-const OVER: Duration = Duration::from_secs(5);
+/// An indicator ends by itself: 3 s after the last start in cafe's words (`cafe.md`, Key Features 6), 5 s in the others'
+/// (`dotted-architecture.md` §10, `snake-kafka.md` Scalability 5).
+fn over(vocabulary: Vocabulary) -> Duration {
+    match vocabulary.as_str() {
+        "cafe" => Duration::from_secs(3),
+        _ => Duration::from_secs(5),
+    }
+}
+
+/// The longest of them: a mark lives no longer, whoever dies.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// A user typing in a room through one socket.
 pub(crate) struct Typing {
@@ -41,6 +50,21 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, act
     reply.ok(&Answer::Done);
 }
 
+/// Who types in a room, for those who are in it.
+pub(super) async fn list(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, reply: Reply) {
+    let listed = async {
+        super::history::readable(shared, caller, room).await?;
+        shared.ports.presence.typists(room).await.map_err(|error| {
+            tracing::debug!(%error, "who types could not be read");
+            ChatError::busy("who types cannot be told right now")
+        })
+    };
+    match listed.await {
+        Ok(users) => reply.ok(&Answer::Typists { room, users: &users }),
+        Err(error) => reply.refuse(&error),
+    }
+}
+
 async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: RoomId) {
     let (tell, round) = client.with_typing(|typing| match typing.get_mut(&room) {
         Some(typing) => {
@@ -59,9 +83,10 @@ async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: R
     if tell {
         publish(shared, user, &room, true).await;
     }
+    let over = over(client.vocabulary());
     let (shared, client) = (shared.clone(), client.clone());
     tokio::spawn(async move {
-        tokio::time::sleep(OVER).await;
+        tokio::time::sleep(over).await;
         let latest = client.with_typing(|typing| typing.get(&room).is_some_and(|typing| typing.round == round));
         if latest {
             end(&shared, &client, &room).await;
@@ -79,9 +104,23 @@ pub(crate) async fn end(shared: &Arc<Shared>, client: &Arc<Client>, room: &RoomI
 }
 
 async fn publish(shared: &Arc<Shared>, user: &Actor, room: &RoomId, active: bool) {
-    let marked = shared.ports.presence.typing(room, user, active.then_some(OVER)).await;
+    let marked = shared.ports.presence.typing(room, user, active.then_some(LONGEST)).await;
     let told = shared.ports.fanout.publish(room, &Ephemeral::Typing { user: user.clone(), active }).await;
     if let Err(error) = marked.and(told) {
         tracing::debug!(%error, "typing could not be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_indicator_ends_in_the_time_of_its_vocabulary_and_no_mark_outlives_the_longest() {
+        for vocabulary in Vocabulary::ALL {
+            let seconds = if vocabulary.as_str() == "cafe" { 3 } else { 5 };
+            assert_eq!(over(vocabulary), Duration::from_secs(seconds), "{}", vocabulary.as_str());
+            assert!(over(vocabulary) <= LONGEST);
+        }
     }
 }

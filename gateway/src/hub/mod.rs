@@ -12,6 +12,7 @@ mod recent;
 mod repair;
 mod ring;
 mod room;
+mod said;
 mod warm;
 
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ pub(crate) use lately::{Heard, heard, newest, reaches};
 pub(crate) use missed::{Missed, missed};
 pub(crate) use recent::{Place, Recent};
 pub(crate) use room::Frames;
+pub(crate) use said::Said;
 pub(crate) use warm::warm_soon;
 
 use crate::client::Client;
@@ -108,7 +110,7 @@ impl Hub {
     }
 
     /// How far the store had applied a partition a moment ago; before everything where it does not answer.
-    async fn applied(&self, partition: Partition) -> Offset {
+    pub(crate) async fn applied(&self, partition: Partition) -> Offset {
         let known = self.stored.lock().get(&partition.0).copied().filter(|(_, at)| at.elapsed() < STORED_AGAIN);
         if let Some((offset, _)) = known {
             return offset;
@@ -151,7 +153,7 @@ impl Hub {
     }
 
     /// What the marks of a room call it; 0 while it is not open.
-    fn stream(&self, room: &RoomId) -> u64 {
+    pub(crate) fn stream(&self, room: &RoomId) -> u64 {
         self.shard(room).rooms.lock().get(room).map_or(0, |entry| entry.stream)
     }
 

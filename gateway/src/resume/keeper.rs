@@ -34,6 +34,35 @@ pub(crate) struct Due {
     wake: Notify,
     /// Sessions may have been forgotten where they are kept.
     doubt: Notify,
+    /// Clients whose receipts wait.
+    pub(crate) deliveries: Deliveries,
+}
+
+/// Clients to which something has gone out, and clients which are known to have it; each at most once.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    waiting: Mutex<Vec<Weak<Track>>>,
+    arrived: Mutex<Vec<Weak<Track>>>,
+}
+
+impl Deliveries {
+    pub(super) fn wait(&self, track: &Weak<Track>) {
+        self.waiting.lock().push(track.clone());
+    }
+
+    pub(super) fn arrive(&self, track: &Weak<Track>) {
+        self.arrived.lock().push(track.clone());
+    }
+
+    /// Those who wait for somebody to ping them.
+    pub(crate) fn take_waiting(&self) -> Vec<Weak<Track>> {
+        std::mem::take(&mut self.waiting.lock())
+    }
+
+    /// Those who have answered.
+    pub(crate) fn take_arrived(&self) -> Vec<Weak<Track>> {
+        std::mem::take(&mut self.arrived.lock())
+    }
 }
 
 impl Due {

@@ -58,7 +58,23 @@ struct State {
     queued: bool,
     /// Rooms are entered: snapshots may be taken.
     begun: bool,
+    arrivals: Arrivals,
     closed: bool,
+}
+
+/// What has gone out to the client of its members' rooms, and what it has answered a ping behind: that has reached it.
+#[derive(Default)]
+struct Arrivals {
+    /// What waited for the client is on its queue. Before that nothing counts as delivered: a pointer would pass it.
+    released: bool,
+    /// Something went out since the last ping.
+    out: bool,
+    /// It waits for whoever decides whether a ping is worth while.
+    waiting: bool,
+    /// What went out before the ping that is not answered yet.
+    asked: Vec<(RoomId, Seq)>,
+    /// What has reached the client, until somebody takes it.
+    arrived: Vec<(RoomId, Seq)>,
 }
 
 /// The snapshot that offsets are counted from: known to be saved.
@@ -94,6 +110,12 @@ struct Entry {
     next: Option<(u32, Seq)>,
     left: bool,
     listed: bool,
+    /// It has members whose receipts are kept.
+    member: bool,
+    /// Something of it went out since the last ping.
+    out: bool,
+    /// Where the client entered it: it hears what lies behind.
+    from: Seq,
 }
 
 /// A room that a session comes back to.
@@ -147,6 +169,7 @@ impl Track {
                 obsolete: Vec::new(),
                 queued: false,
                 begun: false,
+                arrivals: Arrivals::default(),
                 closed: false,
             }),
         })
@@ -183,7 +206,12 @@ impl Track {
                 next: None,
                 left: place.left,
                 listed: false,
+                // The offset that it came back with says that it has this.
+                out: moved,
+                member: false,
+                from: place.seq,
             });
+            state.arrivals.out |= moved;
             if moved || place.left {
                 state.list(at);
             }
@@ -215,8 +243,43 @@ impl Track {
             None => state.come(room, channel),
         };
         state.entries[at].place = place;
+        state.entries[at].from = place;
         state.bind(at, stream);
         self.reshaped(&mut state)
+    }
+
+    /// Where the client entered a room that it is in.
+    pub(crate) fn entered_at(&self, room: &RoomId) -> Option<Seq> {
+        let state = self.state.lock();
+        state.find(room).map(|at| state.entries[at].from)
+    }
+
+    /// What waited for the client is on its queue: from here on what it answers for has been delivered.
+    pub(crate) fn release(&self) {
+        let mut state = self.state.lock();
+        state.arrivals.released = true;
+        self.expect_pong(&mut state);
+    }
+
+    /// Something went out that a ping might confirm: whoever decides that is told, once.
+    fn expect_pong(&self, state: &mut State) {
+        let arrivals = &mut state.arrivals;
+        if arrivals.out && arrivals.released && !arrivals.waiting && !state.closed {
+            state.arrivals.waiting = true;
+            self.due.deliveries.wait(&self.me);
+        }
+    }
+
+    /// The rooms of which something went out that no ping has followed yet, and up to where.
+    pub(crate) fn unconfirmed(&self) -> Vec<(RoomId, Seq)> {
+        let mut state = self.state.lock();
+        state.arrivals.waiting = false;
+        state.entries.iter().filter(|entry| entry.out).map(|entry| (entry.room.clone(), entry.place)).collect()
+    }
+
+    /// What has reached the client since this was last asked.
+    pub(crate) fn arrived(&self) -> Vec<(RoomId, Seq)> {
+        std::mem::take(&mut self.state.lock().arrivals.arrived)
     }
 
     /// The client's inbox is about to tell it of a room that it was added to and will enter. From now on no offset may
@@ -359,13 +422,18 @@ impl State {
             next: None,
             left: false,
             listed: false,
+            out: false,
+            member: false,
+            from: ADDED,
         });
         self.list(at);
         self.reshaped = true;
         at
     }
 
-    fn add(&mut self, entry: Entry) -> usize {
+    fn add(&mut self, mut entry: Entry) -> usize {
+        entry.member = !entry.channel && entry.room.inbox_owner().is_none();
+        entry.out &= entry.member;
         self.entries.push(entry);
         self.entries.len() - 1
     }
@@ -406,6 +474,8 @@ impl State {
         let at = usize::try_from(self.streams[place].1).unwrap_or(usize::MAX);
         let Some(entry) = self.entries.get_mut(at) else { return false };
         entry.place = entry.place.max(Seq(mark.place));
+        entry.out = entry.member;
+        self.arrivals.out |= entry.member;
         if !entry.listed {
             self.list(at);
         }
@@ -474,6 +544,7 @@ impl Offsets for Track {
         if state.listed.len() > LISTED && state.begun {
             self.queue(&mut state);
         }
+        self.expect_pong(&mut state);
     }
 
     fn pinged(&self) {
@@ -481,10 +552,27 @@ impl Offsets for Track {
         if state.confirm == Confirm::Told {
             state.confirm = Confirm::Pinged;
         }
+        if state.arrivals.out && state.arrivals.released {
+            state.arrivals.out = false;
+            let State { entries, arrivals, .. } = &mut *state;
+            for entry in entries {
+                if std::mem::take(&mut entry.out) {
+                    arrivals.asked.push((entry.room.clone(), entry.place));
+                }
+            }
+        }
     }
 
     fn ponged(&self) {
         let mut state = self.state.lock();
+        let arrivals = &mut state.arrivals;
+        if !arrivals.asked.is_empty() {
+            let told = !arrivals.arrived.is_empty();
+            arrivals.arrived.append(&mut arrivals.asked);
+            if !told {
+                self.due.deliveries.arrive(&self.me);
+            }
+        }
         if state.confirm == Confirm::Pinged {
             state.confirm = Confirm::Confirmed;
             if !state.obsolete.is_empty() {

@@ -20,7 +20,8 @@ use crate::ops::{self, Dependency};
 pub(super) async fn gateway(config: Config) -> Result<()> {
     let name = slices::name(&config.gateway.name);
     let mut process = Process::begin("gateway")?;
-    let log = process.prepare(kafka(&config, &name)).await?;
+    let log = process.prepare(kafka(slices::kafka(&config, &name))).await?;
+    let receipts = process.prepare(kafka(slices::receipts(&config, &name))).await?;
     let redis = process.prepare(redis(&config)).await?;
     let postgres = process.prepare(postgres(&config)).await?;
     let store: Arc<dyn Store> = postgres.clone();
@@ -43,12 +44,16 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         files: blobs.map(|blobs| Storage { files: postgres.clone(), blobs }),
         accounts: postgres.clone(),
         sessions: redis.clone(),
-        topics: redis,
+        topics: redis.clone(),
         search: postgres.clone(),
         store,
         safety: postgres.clone(),
         devices: postgres.clone(),
-        keys: postgres,
+        keys: postgres.clone(),
+        receipts: receipts.clone(),
+        pointers: redis,
+        progress: postgres.clone(),
+        contacts: postgres,
     };
     let (gateway, routes) = front::make(&config, &name, ports, &serving, "redis")?;
     let listener = process::listen("gateway.listen", &config.gateway.listen).await?;
@@ -56,13 +61,14 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
     let shutdown = serving.shutdown.clone();
     let served = gateway.serve(listener, routes, shutdown).await.context("the gateway cannot serve any more");
     serving.shutdown.cancel();
+    receipts.flush(FLUSH).await;
     served
 }
 
 pub(super) async fn delivery_worker(config: Config) -> Result<()> {
     let name = slices::name(&config.delivery_worker.name);
     let mut process = Process::begin(parlor_delivery_worker::ROLE)?;
-    let log = process.prepare(kafka(&config, &name)).await?;
+    let log = process.prepare(kafka(slices::kafka(&config, &name))).await?;
     let redis = process.prepare(redis(&config)).await?;
     let (consuming, counting, pushing) = (consume::Health::new(), consume::Health::new(), consume::Health::new());
     let mut dependencies = vec![
@@ -106,22 +112,26 @@ pub(super) async fn delivery_worker(config: Config) -> Result<()> {
 pub(super) async fn persister(config: Config) -> Result<()> {
     let name = slices::name(&config.persister.name);
     let mut process = Process::begin(parlor_persister::ROLE)?;
-    let log = process.prepare(kafka(&config, &name)).await?;
+    let log = process.prepare(kafka(slices::kafka(&config, &name))).await?;
+    let receipts = process.prepare(kafka(slices::receipts(&config, &name))).await?;
     let store = process.prepare(postgres(&config)).await?;
     let blobs = blobs::configured(&config)?;
-    let consuming = consume::Health::new();
+    let (consuming, noting) = (consume::Health::new(), consume::Health::new());
     let mut dependencies = vec![
         Dependency::needed("kafka", check_log(&log)),
         Dependency::needed("postgres", check_store(&(store.clone() as Arc<dyn Store>))),
         Dependency::needed("consumer", check_consumer(&consuming)),
+        // Without it receipts are late in the store, and nothing else.
+        Dependency::helpful("receipts", check_consumer(&noting)),
     ];
     dependencies.extend(blobs.iter().map(|blobs| Dependency::helpful("files", check_blobs(blobs))));
     let serving = process.serve(&name, dependencies);
     let listener = process::listen("persister.listen", &config.persister.listen).await?;
     tracing::info!(name, address = config.persister.listen, "the persister works");
     let files = blobs.map(|blobs| Storage { files: store.clone(), blobs });
-    let ports = parlor_persister::Ports { log: log.clone(), store, files };
-    let work = parlor_persister::run(slices::persister(&config, &name), ports, consuming, serving.shutdown.clone());
+    let ports = parlor_persister::Ports { log: log.clone(), store: store.clone(), files, receipts, progress: store };
+    let slice = slices::persister(&config, &name);
+    let work = parlor_persister::run(slice, ports, consuming, noting, serving.shutdown.clone());
     let done = tokio::select! {
         done = work => done.context("the persister ended"),
         failed = process::http(listener, ops::routes(&serving.health, serving.recorder.clone())) => failed,
@@ -133,19 +143,20 @@ pub(super) async fn persister(config: Config) -> Result<()> {
 
 /// Makes topics and tables, or brings them up to date.
 pub(super) async fn migrate(config: Config) -> Result<()> {
-    let slice = slices::kafka(&config, "migrate");
-    let attempt = || async {
-        match parlor_log::kafka::migrate(&slice).await {
-            // Away: worth another try. Anything else is as it is.
-            Err(TopicError::Kafka(reason)) => Err(parlor_core::ports::Unavailable::new("kafka", reason)),
-            other => Ok(other),
+    for slice in [slices::kafka(&config, "migrate"), slices::receipts(&config, "migrate")] {
+        let attempt = || async {
+            match parlor_log::kafka::migrate(&slice).await {
+                // Away: worth another try. Anything else is as it is.
+                Err(TopicError::Kafka(reason)) => Err(parlor_core::ports::Unavailable::new("kafka", reason)),
+                other => Ok(other),
+            }
+        };
+        let migrated = process::patiently("kafka.brokers: the topics cannot be made", attempt).await?;
+        let migrated = migrated.context("kafka: the topic is not as it must be")?;
+        match migrated.created.as_slice() {
+            [] => println!("kafka: {} is there", slice.topic()),
+            created => println!("kafka: made {}", created.join(", ")),
         }
-    };
-    let migrated = process::patiently("kafka.brokers: the topics cannot be made", attempt).await?;
-    let migrated = migrated.context("kafka: the topic is not as it must be")?;
-    match migrated.created.as_slice() {
-        [] => println!("kafka: {} is there", slice.topic()),
-        created => println!("kafka: made {}", created.join(", ")),
     }
     let slice = slices::postgres(&config);
     let attempt = || parlor_store::postgres::migrate(&slice);
@@ -154,8 +165,7 @@ pub(super) async fn migrate(config: Config) -> Result<()> {
     Ok(())
 }
 
-async fn kafka(config: &Config, client: &str) -> Result<Arc<dyn Log>> {
-    let slice = slices::kafka(config, client);
+async fn kafka(slice: parlor_log::kafka::Config) -> Result<Arc<dyn Log>> {
     let attempt = || KafkaLog::connect(slice.clone());
     Ok(process::patiently("kafka.brokers: the log cannot be used", attempt).await?)
 }

@@ -107,6 +107,13 @@ pub(super) fn kafka(config: &Config, client: &str) -> parlor_log::kafka::Config 
     }
 }
 
+/// The log of receipts: as that of events, under a name beside it.
+pub(super) fn receipts(config: &Config, client: &str) -> parlor_log::kafka::Config {
+    let events = kafka(config, client);
+    let family = events.topic_prefix.strip_suffix(".events").unwrap_or(&events.topic_prefix);
+    parlor_log::kafka::Config { topic_prefix: format!("{family}.receipts"), ..events }
+}
+
 pub(super) fn redis(config: &Config) -> parlor_fanout::redis::Config {
     parlor_fanout::redis::Config {
         url: config.redis.url.reveal().to_owned(),

@@ -37,7 +37,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let folder = PathBuf::from(&config.solo.data_dir);
     // Held to the end.
     let _alone = lock(&folder)?;
-    let log = process.prepare(open_log(&folder)).await?;
+    let log = process.prepare(open_log(&folder, "log.sqlite")).await?;
+    let receipts = process.prepare(open_log(&folder, "receipts.sqlite")).await?;
     let sqlite = process.prepare(open_store(&folder)).await?;
     let store: Arc<dyn Store> = sqlite.clone();
     let blobs = open_blobs(&config, &folder)?;
@@ -45,7 +46,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let providers = push::providers(&config)?;
     let memory = Memory::new(slices::memory(&config));
     let (delivering, persisting) = (consume::Health::new(), consume::Health::new());
-    let (pushing, counting) = (consume::Health::new(), consume::Health::new());
+    let (noting, pushing, counting) = (consume::Health::new(), consume::Health::new(), consume::Health::new());
     let mut dependencies = vec![
         Dependency::needed("log", check_log(&log)),
         Dependency::needed("memory", check_fanout(&memory)),
@@ -54,6 +55,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         Dependency::needed("delivery-worker", check_consumer(&delivering)),
         Dependency::needed("persister", check_consumer(&persisting)),
         Dependency::helpful("topics", check_consumer(&counting)),
+        Dependency::helpful("receipts", check_consumer(&noting)),
     ];
     if !providers.is_empty() {
         dependencies.push(Dependency::helpful("push", check_consumer(&pushing)));
@@ -74,6 +76,10 @@ pub(super) async fn run(config: Config) -> Result<()> {
         devices: sqlite.clone(),
         keys: sqlite.clone(),
         accounts: sqlite.clone(),
+        receipts: receipts.clone(),
+        pointers: memory.clone(),
+        progress: sqlite.clone(),
+        contacts: sqlite.clone(),
     };
     let (gateway, routes) = front::make(&config, NAME, ports, &serving, "memory")?;
 
@@ -95,7 +101,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         let ports = (!providers.is_empty()).then(|| parlor_delivery_worker::push::Ports {
             log: log.clone(),
             presence: memory.clone(),
-            devices: sqlite,
+            devices: sqlite.clone(),
             providers,
         });
         let slice = slices::push(&config, NAME);
@@ -125,11 +131,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
         })
     };
     let persisted = {
-        let ports = parlor_persister::Ports { log: log.clone(), store, files: Some(files) };
+        let (log, receipts) = (log.clone(), receipts.clone());
+        let ports = parlor_persister::Ports { log, store, files: Some(files), receipts, progress: sqlite };
         let slice = slices::persister(&config, NAME);
         tokio::spawn(async move {
             let _then = shutdown.drop_guard();
-            parlor_persister::run(slice, ports, persisting, consuming).await
+            parlor_persister::run(slice, ports, persisting, noting, consuming).await
         })
     };
     tracing::info!(data = config.solo.data_dir, "parlor runs at http://{}", config.gateway.listen);
@@ -141,6 +148,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
         ended("push", pushed).await,
     ];
     log.flush(FLUSH).await;
+    receipts.flush(FLUSH).await;
     results.into_iter().collect()
 }
 
@@ -178,8 +186,8 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-async fn open_log(folder: &Path) -> Result<Arc<dyn Log>> {
-    let file = folder.join("log.sqlite");
+async fn open_log(folder: &Path, name: &str) -> Result<Arc<dyn Log>> {
+    let file = folder.join(name);
     let log = SqliteLog::open(&file, PARTITIONS).await;
     Ok(log.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))?)
 }

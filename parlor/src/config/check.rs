@@ -102,7 +102,8 @@ fn issuer(config: &Config, wrong: &mut Vec<String>) {
         }
         ("RS256" | "ES256" | "EdDSA", url) => {
             let https = url.starts_with("https://");
-            if !https && !(config.mode == Mode::Development && url.starts_with("http://")) {
+            let plain = config.mode == Mode::Development && url.starts_with("http://");
+            if !https && !plain {
                 wrong.push("auth.jwks_url does not begin with https://".into());
             }
         }

@@ -4,6 +4,7 @@
 mod fanout;
 mod limits;
 mod presence;
+mod receipts;
 mod sessions;
 mod topics;
 
@@ -41,10 +42,11 @@ impl MemoryConfig {
     }
 }
 
-/// [`Fanout`], [`Presence`], [`Sessions`] and [`Limits`] in memory: one client of it, with subscriptions of its own.
+/// [`Fanout`], [`Presence`], [`Receipts`], [`Sessions`] and [`Limits`] in memory: one client of it, with subscriptions of its own.
 ///
 /// [`Fanout`]: parlor_core::ports::fanout::Fanout
 /// [`Presence`]: parlor_core::ports::presence::Presence
+/// [`Receipts`]: parlor_core::ports::receipts::Receipts
 /// [`Sessions`]: parlor_core::ports::sessions::Sessions
 /// [`Limits`]: parlor_core::ports::limits::Limits
 pub struct Memory {
@@ -58,6 +60,7 @@ struct Shared {
     recent: usize,
     fanout: Mutex<fanout::State>,
     presence: Mutex<presence::State>,
+    receipts: Mutex<receipts::State>,
     sessions: Mutex<sessions::State>,
     limits: Mutex<limits::State>,
     topics: Mutex<topics::State>,
@@ -82,6 +85,7 @@ impl Memory {
             recent: config.recent.max(1),
             fanout: Mutex::default(),
             presence: Mutex::default(),
+            receipts: Mutex::default(),
             sessions: Mutex::default(),
             limits: Mutex::default(),
             topics: Mutex::default(),
@@ -122,6 +126,7 @@ impl Memory {
     pub fn forget(&self) {
         self.shared.fanout.lock().forget();
         *self.shared.presence.lock() = presence::State::default();
+        *self.shared.receipts.lock() = receipts::State::default();
         *self.shared.sessions.lock() = sessions::State::default();
         *self.shared.limits.lock() = limits::State::default();
         *self.shared.topics.lock() = topics::State::default();

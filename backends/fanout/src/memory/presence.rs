@@ -1,13 +1,13 @@
 //! [`Presence`] in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parlor_core::event::{Actor, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::presence::{Live, Presence, Seen};
+use parlor_core::ports::presence::{Ghosts, Hold, Live, Moved, Presence, Seen};
 use parlor_core::time::Timestamp;
 use tokio::time::Instant;
 
@@ -23,6 +23,12 @@ pub(super) struct State {
     users: HashMap<UserId, User>,
     channels: HashMap<RoomId, HashMap<UserId, Occupant>>,
     typing: HashMap<RoomId, HashMap<UserId, (Actor, Instant)>>,
+    /// Gateways' own leases.
+    gateways: HashMap<String, Instant>,
+    /// Gateways that were buried and have not been told.
+    buried: HashSet<String>,
+    /// Whose turn it is at what, and until when.
+    turns: HashMap<String, Instant>,
     swept: Option<Instant>,
 }
 
@@ -30,6 +36,8 @@ pub(super) struct State {
 struct User {
     leases: HashMap<String, Lease>,
     ended: Option<Lease>,
+    /// Leases that ran out by themselves.
+    lapsed: HashMap<String, Lease>,
 }
 
 /// When it ends, by the clock that leases are measured with and by the one that people read.
@@ -37,26 +45,76 @@ struct User {
 struct Lease {
     until: Instant,
     seen: Timestamp,
+    status: Status,
+    /// Since when the status is offline.
+    hidden: Option<Timestamp>,
 }
 
 impl Lease {
     fn of(length: Duration) -> Self {
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-        Self { until: Instant::now() + length, seen: Timestamp::now().plus_millis(millis) }
+        let (until, seen) = (Instant::now() + length, Timestamp::now().plus_millis(millis));
+        Self { until, seen, status: Status::Online, hidden: None }
+    }
+
+    /// The same lease, over by now; one that was hidden was last seen when it was.
+    fn ended(self) -> Self {
+        let over = Self::of(Duration::ZERO);
+        let (until, seen) = (over.until.min(self.until), over.seen.min(self.seen));
+        Self { until, seen: self.hidden.unwrap_or(seen), ..over }
+    }
+}
+
+fn strength(status: Status) -> u8 {
+    match status {
+        Status::Offline => 0,
+        Status::Away => 1,
+        Status::Online => 2,
+        Status::Busy => 3,
     }
 }
 
 impl User {
     /// Moves leases that have ended to `ended`.
     fn prune(&mut self, now: Instant) {
-        let ended = &mut self.ended;
-        self.leases.retain(|_, lease| {
+        let (ended, lapsed) = (&mut self.ended, &mut self.lapsed);
+        self.leases.retain(|gateway, lease| {
             let lives = lease.until > now;
-            if !lives && ended.is_none_or(|ended| ended.until < lease.until) {
-                *ended = Some(*lease);
+            if !lives {
+                if ended.is_none_or(|ended| ended.until < lease.until) {
+                    *ended = Some(*lease);
+                }
+                lapsed.insert(gateway.clone(), *lease);
             }
             lives
         });
+    }
+
+    /// The lease on a gateway that ran out by itself.
+    fn ended_on(&self, gateway: &str) -> Option<Lease> {
+        self.lapsed.get(gateway).copied()
+    }
+}
+
+impl User {
+    /// What others see: the strongest of the live leases.
+    fn status(&self) -> Status {
+        let shown = self.leases.values().map(|lease| lease.status).max_by_key(|status| strength(*status));
+        shown.unwrap_or(Status::Offline)
+    }
+
+    fn last_seen(&self) -> Option<Timestamp> {
+        let hidden = || self.leases.values().filter_map(|lease| lease.hidden).max();
+        let hidden = if self.status() == Status::Offline { hidden() } else { None };
+        self.ended.map(|ended| ended.seen).max(hidden)
+    }
+
+    /// Ends the lease on a gateway, if there is one.
+    fn end(&mut self, gateway: &str) {
+        let over = self.leases.remove(gateway).map_or(Lease::of(Duration::ZERO), Lease::ended);
+        if self.ended.is_none_or(|ended| ended.seen <= over.seen) {
+            self.ended = Some(over);
+        }
     }
 }
 
@@ -75,6 +133,42 @@ impl State {
             user.prune(now);
             !user.leases.is_empty() || user.ended.is_some_and(|ended| now - ended.until < REMEMBERED)
         });
+    }
+
+    /// Ends what a dead gateway holds. Of a lease that ran out by itself nobody was told.
+    fn bury(&mut self, gateway: &str, now: Instant, ghosts: &mut Ghosts) {
+        for (id, user) in &mut self.users {
+            let Some(lease) = user.leases.get(gateway).copied().or(user.ended_on(gateway)) else { continue };
+            user.prune(now);
+            let before = user.status();
+            if user.leases.contains_key(gateway) {
+                user.end(gateway);
+            }
+            user.lapsed.remove(gateway);
+            let after = user.status();
+            let ran_out = lease.until <= now && lease.hidden.is_none() && after == Status::Offline;
+            if before != after || ran_out {
+                ghosts.users.push((id.clone(), after));
+            }
+        }
+        let rooms: Vec<RoomId> = self.channels.keys().cloned().collect();
+        for room in rooms {
+            let Some(channel) = self.channels.get_mut(&room) else { continue };
+            let mut gone = Vec::new();
+            channel.retain(|_, occupant| {
+                let held = occupant.leases.remove(gateway).is_some();
+                occupant.leases.retain(|_, until| *until > now);
+                let over = held && occupant.leases.is_empty();
+                if over {
+                    gone.push(occupant.user.clone());
+                }
+                !over
+            });
+            for user in gone {
+                let count = self.count(&room);
+                ghosts.exits.push((room.clone(), user, count));
+            }
+        }
     }
 
     /// A channel without the leases that have ended.
@@ -107,22 +201,81 @@ impl Presence for Memory {
         for id in users {
             let user = state.users.entry(id.clone()).or_default();
             user.prune(now);
-            if user.leases.is_empty() {
+            let before = user.status();
+            let lease = Lease::of(self.shared.lease);
+            user.lapsed.remove(gateway);
+            let held = user.leases.entry(gateway.to_owned()).or_insert(lease);
+            (held.until, held.seen) = (lease.until, lease.seen);
+            if before == Status::Offline && user.status() != Status::Offline {
                 fresh.push(id.clone());
             }
-            user.leases.insert(gateway.to_owned(), Lease::of(self.shared.lease));
         }
         Ok(fresh)
     }
 
-    async fn depart(&self, gateway: &str, user: &UserId) -> Result<bool, Unavailable> {
+    async fn set_status(&self, gateway: &str, user: &UserId, status: Status) -> Result<Moved, Unavailable> {
+        self.reach().await?;
+        let (mut state, now) = (self.shared.presence.lock(), Instant::now());
+        let offline = Moved { before: Status::Offline, after: Status::Offline };
+        let Some(user) = state.users.get_mut(user) else { return Ok(offline) };
+        user.prune(now);
+        let before = user.status();
+        if let Some(lease) = user.leases.get_mut(gateway) {
+            let hidden = lease.hidden.or(Some(Timestamp::now()));
+            lease.hidden = hidden.filter(|_| status == Status::Offline);
+            lease.status = status;
+        }
+        Ok(Moved { before, after: user.status() })
+    }
+
+    async fn depart(&self, gateway: &str, user: &UserId) -> Result<Moved, Unavailable> {
         self.reach().await?;
         let (mut state, now) = (self.shared.presence.lock(), Instant::now());
         let user = state.users.entry(user.clone()).or_default();
         user.prune(now);
-        user.leases.remove(gateway);
-        user.ended = Some(Lease::of(Duration::ZERO));
-        Ok(user.leases.is_empty())
+        let before = user.status();
+        user.end(gateway);
+        Ok(Moved { before, after: user.status() })
+    }
+
+    async fn hold(&self, gateway: &str, lease: Duration) -> Result<Hold, Unavailable> {
+        self.reach().await?;
+        let mut state = self.shared.presence.lock();
+        if state.gateways.insert(gateway.to_owned(), Instant::now() + lease).is_some() {
+            return Ok(Hold::Kept);
+        }
+        Ok(if state.buried.remove(gateway) { Hold::Buried } else { Hold::New })
+    }
+
+    async fn bury(&self) -> Result<Ghosts, Unavailable> {
+        self.reach().await?;
+        let (mut state, now) = (self.shared.presence.lock(), Instant::now());
+        let dead: Vec<String> =
+            state.gateways.iter().filter(|(_, until)| **until <= now).map(|(gateway, _)| gateway.clone()).collect();
+        let mut ghosts = Ghosts::default();
+        for gateway in dead {
+            state.gateways.remove(&gateway);
+            state.bury(&gateway, now, &mut ghosts);
+            state.buried.insert(gateway);
+        }
+        Ok(ghosts)
+    }
+
+    async fn release(&self, gateway: &str) -> Result<(), Unavailable> {
+        self.reach().await?;
+        self.shared.presence.lock().gateways.remove(gateway);
+        Ok(())
+    }
+
+    async fn turn(&self, what: &str, length: Duration) -> Result<bool, Unavailable> {
+        self.reach().await?;
+        let (mut state, now) = (self.shared.presence.lock(), Instant::now());
+        state.turns.retain(|_, until| *until > now);
+        let free = !state.turns.contains_key(what);
+        if free {
+            state.turns.insert(what.to_owned(), now + length);
+        }
+        Ok(free)
     }
 
     async fn look(&self, users: &[UserId]) -> Result<Vec<Seen>, Unavailable> {
@@ -132,8 +285,7 @@ impl Presence for Memory {
             None => Seen { status: Status::Offline, last_seen: None },
             Some(user) => {
                 user.prune(now);
-                let status = if user.leases.is_empty() { Status::Offline } else { Status::Online };
-                Seen { status, last_seen: user.ended.map(|ended| ended.seen) }
+                Seen { status: user.status(), last_seen: user.last_seen() }
             }
         };
         Ok(users.iter().map(look).collect())

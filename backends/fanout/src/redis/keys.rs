@@ -15,13 +15,17 @@
 //! | `k:<room>` | words and how often each was said, a sorted set | as configured, since the last word |
 //! | `v:<room>` | membership version | 48 h after the room's last event |
 //! | `l:`, `ln:`, `lg:` | a channel's live users, their profiles, one user's leases | a lease |
+//! | `lx:<gateway>` | leases on channels that a gateway holds | a day |
+//! | `rc:<room>` | users' pointers: how far each has got | a day after the room's last receipt |
 //! | `t:`, `tn:<room>` | who types, their profiles | while they type |
 //! | `r:<room>` | (a channel) what the room's subscribers hear | |
 //!
 //! What belongs to a user begins with `<prefix>{u5}:`, one of 64 tags, so that leases are renewed many at a time:
-//! `p:<user>` presence (30 d), `w:<tier>:<user>` a limit's window, `m:<key>` a remembered id (1 h), `x:<user>\n<key>` what
-//! was said last (while it is compared with). Sessions are
-//! `<prefix>s:<session>`.
+//! `p:<user>` presence (30 d), `ps:<user>` what a user's leases are other than online (a day), `pg:<gateway>` the users whom
+//! a gateway holds (a day), `w:<tier>:<user>` a limit's window, `m:<key>` a remembered id (1 h), `x:<user>\n<key>` what was
+//! said last (while it is compared with). Sessions are
+//! `<prefix>s:<session>`. Gateways hold leases of their own under `<prefix>{gateways}:`: `held`, `burying` and
+//! `buried:<gateway>` (1 h). Whose turn it is at something is `<prefix>turn:<what>`.
 
 use std::sync::Arc;
 
@@ -76,6 +80,36 @@ impl Keys {
         format!("{}\n{user}", self.room("lg", room))
     }
 
+    /// The leases on channels of the room's partition that one gateway holds.
+    pub(super) fn room_holder(&self, room: &RoomId, gateway: &str) -> String {
+        format!("{}lx:{gateway}", self.partition(self.partition_of(room)))
+    }
+
+    /// The partition of a room.
+    pub(super) fn partition_of(&self, room: &RoomId) -> Partition {
+        parlor_core::partition::of(room, self.partitions)
+    }
+
+    /// Every partition.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.partitions).map(Partition)
+    }
+
+    /// What every key of the users with one tag begins with.
+    pub(super) fn users(&self, tag: u32) -> String {
+        format!("{}{{u{tag}}}:", self.prefix)
+    }
+
+    /// A key of the gateways' own leases.
+    pub(super) fn gateways(&self, kind: &str) -> String {
+        format!("{}{{gateways}}:{kind}", self.prefix)
+    }
+
+    /// Whose turn it is at something.
+    pub(super) fn turn(&self, what: &str) -> String {
+        format!("{}turn:{what}", self.prefix)
+    }
+
     /// The room of a channel.
     pub(super) fn room_of(&self, channel: &str) -> Option<RoomId> {
         let (_, room) = channel.strip_prefix(&*self.prefix)?.split_once("}:r:")?;
@@ -87,7 +121,7 @@ impl Keys {
         parlor_core::partition::of(&RoomId::trusted(user.as_str()), USER_TAGS).0
     }
 
-    /// A key of a user: `p`, `w:<tier>` or, with the text to remember under in place of the user's id, `m`.
+    /// A key of a user: `p`, `ps`, `w:<tier>` or, with a gateway's name in place of the user's id, `pg`; or, with the text to remember under in place of the user's id, `m`.
     pub(super) fn user(&self, kind: &str, user: &UserId, name: &str) -> String {
         format!("{}{{u{}}}:{kind}:{name}", self.prefix, Self::user_tag(user))
     }

@@ -3,6 +3,7 @@
 //! Scripts under `lua/` do what must be one step; each says what its keys hold. `keys` names the keys, `commands`
 //! sends commands and knows when Redis is away, `bus` is the subscriber.
 
+mod burial;
 mod bus;
 mod commands;
 mod config;
@@ -11,6 +12,7 @@ mod frame;
 mod keys;
 mod limits;
 mod presence;
+mod receipts;
 mod sessions;
 mod topics;
 
@@ -36,12 +38,13 @@ const UNRESPONSIVE: Duration = Duration::from_secs(5);
 /// Commands that wait in one client; more are refused.
 const BUFFERED_COMMANDS: usize = 4096;
 
-/// [`Fanout`], [`Presence`], [`Sessions`] and [`Limits`] on one Redis. Dropping it closes its connections.
+/// [`Fanout`], [`Presence`], [`Receipts`], [`Sessions`] and [`Limits`] on one Redis. Dropping it closes its connections.
 ///
 /// While Redis is away every call fails at once, except for the first few that find out, which fail within 2 s.
 ///
 /// [`Fanout`]: parlor_core::ports::fanout::Fanout
 /// [`Presence`]: parlor_core::ports::presence::Presence
+/// [`Receipts`]: parlor_core::ports::receipts::Receipts
 /// [`Sessions`]: parlor_core::ports::sessions::Sessions
 /// [`Limits`]: parlor_core::ports::limits::Limits
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use parlor_core::event::{Actor, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::presence::{Live, Presence, Seen};
+use parlor_core::ports::presence::{Ghosts, Hold, Live, Moved, Presence, Seen};
 use parlor_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +18,18 @@ use super::Redis;
 use super::commands::{Script, ScriptCall};
 use super::keys::Keys;
 
-static ARRIVE: Script = Script::new(include_str!("lua/arrive.lua"));
-static DEPART: Script = Script::new(include_str!("lua/depart.lua"));
-static LOOK: Script = Script::new(include_str!("lua/look.lua"));
+/// A script that asks what others see of a user.
+macro_rules! standing {
+    ($script:literal) => {
+        Script::new(concat!(include_str!("lua/standing.lua"), include_str!($script)))
+    };
+}
+
+static ARRIVE: Script = standing!("lua/arrive.lua");
+static DEPART: Script = standing!("lua/depart.lua");
+static STATUS: Script = standing!("lua/status.lua");
+static LOOK: Script = standing!("lua/look.lua");
+static HOLD: Script = Script::new(include_str!("lua/hold.lua"));
 static ENTER: Script = Script::new(include_str!("lua/enter.lua"));
 static EXIT: Script = Script::new(include_str!("lua/exit.lua"));
 static LIVE: Script = Script::new(include_str!("lua/live.lua"));
@@ -36,9 +45,12 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 #[async_trait]
 impl Presence for Redis {
     async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<UserId>, Unavailable> {
-        let args: Vec<Value> = vec![gateway.into(), millis(self.lease).into(), millis(REMEMBERED).into()];
         let scripts = by_slot(users).into_iter().map(|places| {
-            let (keys, args) = (self.presence_keys(users, &places), args.clone());
+            let keys: Vec<String> = self.presence_keys("p", users, &places).collect();
+            let base =
+                places.first().and_then(|place| users.get(*place)).map(|user| self.keys.users(Keys::user_tag(user)));
+            let (lease, remembered) = (millis(self.lease).into(), millis(REMEMBERED).into());
+            let args: Vec<Value> = vec![gateway.into(), lease, remembered, base.unwrap_or_default().into()];
             async move {
                 let fresh: Vec<usize> = self.commands.script("arrive", &ARRIVE, ScriptCall::new(keys, args)).await?;
                 Ok(fresh.into_iter().filter_map(move |index| places.get(index.checked_sub(1)?).copied()))
@@ -49,20 +61,56 @@ impl Presence for Redis {
         Ok(fresh.into_iter().filter_map(|place| users.get(place).cloned()).collect())
     }
 
-    async fn depart(&self, gateway: &str, user: &UserId) -> Result<bool, Unavailable> {
-        let keys = vec![self.keys.user("p", user, user.as_str())];
-        let gone: i64 = self
+    async fn set_status(&self, gateway: &str, user: &UserId, status: Status) -> Result<Moved, Unavailable> {
+        let keys = vec![self.keys.user("p", user, user.as_str()), self.keys.user("ps", user, user.as_str())];
+        let args = vec![gateway.into(), status.as_str().into()];
+        moved(self.commands.script("status", &STATUS, ScriptCall::new(keys, args)).await?)
+    }
+
+    async fn depart(&self, gateway: &str, user: &UserId) -> Result<Moved, Unavailable> {
+        let own = |kind| self.keys.user(kind, user, user.as_str());
+        let keys = vec![own("p"), own("ps"), self.keys.user("pg", user, gateway)];
+        let args = vec![gateway.into(), millis(REMEMBERED).into(), user.as_str().into()];
+        moved(self.commands.script("depart", &DEPART, ScriptCall::new(keys, args)).await?)
+    }
+
+    async fn hold(&self, gateway: &str, lease: Duration) -> Result<Hold, Unavailable> {
+        let keys = vec![self.keys.gateways("held"), self.keys.gateways(&format!("buried:{gateway}"))];
+        let args = vec![gateway.into(), millis(lease).into()];
+        let held: String = self.commands.script("hold", &HOLD, ScriptCall::new(keys, args)).await?;
+        Ok(match held.as_str() {
+            "kept" => Hold::Kept,
+            "buried" => Hold::Buried,
+            _ => Hold::New,
+        })
+    }
+
+    async fn bury(&self) -> Result<Ghosts, Unavailable> {
+        super::burial::bury(self).await
+    }
+
+    async fn release(&self, gateway: &str) -> Result<(), Unavailable> {
+        let key = self.keys.gateways("held");
+        let gateway = gateway.to_owned();
+        self.commands.run("release", async |client| client.zrem::<(), _, _>(key, gateway).await).await
+    }
+
+    async fn turn(&self, what: &str, length: Duration) -> Result<bool, Unavailable> {
+        let (key, length) = (self.keys.turn(what), Expiration::PX(millis(length)));
+        let taken: Option<String> = self
             .commands
-            .script("depart", &DEPART, ScriptCall::new(keys, vec![gateway.into(), millis(REMEMBERED).into()]))
+            .run("turn", async |client| client.set(key, "1", Some(length), Some(SetOptions::NX), false).await)
             .await?;
-        Ok(gone == 1)
+        Ok(taken.is_some())
     }
 
     async fn look(&self, users: &[UserId]) -> Result<Vec<Seen>, Unavailable> {
         let scripts = by_slot(users).into_iter().map(|places| {
-            let keys = self.presence_keys(users, &places);
+            let (leases, statuses) =
+                (self.presence_keys("p", users, &places), self.presence_keys("ps", users, &places));
+            let keys: Vec<String> = leases.zip(statuses).flat_map(|(leases, status)| [leases, status]).collect();
             async move {
-                let seen: Vec<Option<i64>> =
+                let seen: Vec<Option<String>> =
                     self.commands.script("look", &LOOK, ScriptCall::new(keys, Vec::new())).await?;
                 Ok((places, seen))
             }
@@ -70,8 +118,9 @@ impl Presence for Redis {
         let mut all = vec![Seen { status: Status::Offline, last_seen: None }; users.len()];
         for (places, seen) in try_join_all(scripts).await? {
             for (place, seen) in places.into_iter().zip(seen.chunks(2)) {
-                let [online, ended] = seen else { continue };
-                let status = if *online == Some(1) { Status::Online } else { Status::Offline };
+                let [status, ended] = seen else { continue };
+                let status = status.as_deref().and_then(Status::parse).unwrap_or(Status::Offline);
+                let ended = ended.as_deref().and_then(|ended| ended.parse().ok());
                 all[place] = Seen { status, last_seen: ended.map(Timestamp) };
             }
         }
@@ -79,16 +128,17 @@ impl Presence for Redis {
     }
 
     async fn enter(&self, room: &RoomId, user: &Actor, gateway: &str) -> Result<Live, Unavailable> {
-        let args = vec![user.id.as_str().into(), gateway.into(), profile(user)?.into(), millis(self.lease).into()];
-        let (count, changed): (u32, i64) =
-            self.commands.script("enter", &ENTER, ScriptCall::new(self.channel_keys(room, &user.id), args)).await?;
+        let lease = millis(self.lease).into();
+        let args = vec![user.id.as_str().into(), gateway.into(), profile(user)?.into(), lease, room.as_str().into()];
+        let keys = self.channel_keys(room, &user.id, gateway);
+        let (count, changed): (u32, i64) = self.commands.script("enter", &ENTER, ScriptCall::new(keys, args)).await?;
         Ok(Live { count, changed: changed == 1 })
     }
 
     async fn exit(&self, room: &RoomId, user: &UserId, gateway: &str) -> Result<Live, Unavailable> {
-        let args = vec![user.as_str().into(), gateway.into()];
-        let (count, changed): (u32, i64) =
-            self.commands.script("exit", &EXIT, ScriptCall::new(self.channel_keys(room, user), args)).await?;
+        let args = vec![user.as_str().into(), gateway.into(), room.as_str().into()];
+        let keys = self.channel_keys(room, user, gateway);
+        let (count, changed): (u32, i64) = self.commands.script("exit", &EXIT, ScriptCall::new(keys, args)).await?;
         Ok(Live { count, changed: changed == 1 })
     }
 
@@ -115,14 +165,23 @@ impl Presence for Redis {
 }
 
 impl Redis {
-    fn presence_keys(&self, users: &[UserId], places: &[usize]) -> Vec<String> {
+    fn presence_keys(&self, kind: &str, users: &[UserId], places: &[usize]) -> impl Iterator<Item = String> {
         let users = places.iter().filter_map(|place| users.get(*place));
-        users.map(|user| self.keys.user("p", user, user.as_str())).collect()
+        users.map(|user| self.keys.user(kind, user, user.as_str())).collect::<Vec<_>>().into_iter()
     }
 
-    fn channel_keys(&self, room: &RoomId, user: &UserId) -> Vec<String> {
-        vec![self.keys.room("l", room), self.keys.room("ln", room), self.keys.room_leases(room, user)]
+    fn channel_keys(&self, room: &RoomId, user: &UserId, gateway: &str) -> Vec<String> {
+        let (live, names) = (self.keys.room("l", room), self.keys.room("ln", room));
+        vec![live, names, self.keys.room_leases(room, user), self.keys.room_holder(room, gateway)]
     }
+}
+
+/// What a script tells of a user around a change.
+fn moved((before, after): (String, String)) -> Result<Moved, Unavailable> {
+    let read = |status: &str| {
+        Status::parse(status).ok_or_else(|| Unavailable::new("redis", format!("{status:?} is no status")))
+    };
+    Ok(Moved { before: read(&before)?, after: read(&after)? })
 }
 
 /// The places of users in the list, those of one slot together, so that a script may take them at once.
@@ -152,7 +211,7 @@ fn profile(actor: &Actor) -> Result<String, Unavailable> {
     serde_json::to_string(&profile).map_err(|error| Unavailable::new("redis", error))
 }
 
-fn actor(profile: &str) -> Option<Actor> {
+pub(super) fn actor(profile: &str) -> Option<Actor> {
     let Profile { id, name, avatar } = serde_json::from_str(profile).ok()?;
     Some(Actor { id, name, avatar })
 }

@@ -201,3 +201,55 @@ fn a_session_that_was_forgotten_is_saved_anew_at_once() {
     assert_eq!(told(&track, &[(1, 101)]), None, "there is nothing that an offset could be counted from");
     assert_eq!(save(&track).1, [(room(0), Seq(101)), (room(1), Seq(100))]);
 }
+
+#[test]
+fn what_went_out_before_a_ping_has_arrived_with_its_pong_and_nothing_else() {
+    let (track, _) = begun(3);
+    track.release();
+    let arrived = |track: &Track| {
+        let mut arrived = track.arrived();
+        arrived.sort();
+        arrived
+    };
+    told(&track, &[(1, 101), (2, 105), (1, 103)]);
+    assert_eq!(track.due.deliveries.take_waiting().len(), 1, "somebody decides whether to ping");
+    assert_eq!(track.unconfirmed(), [(room(0), Seq(103)), (room(1), Seq(105))]);
+    track.pinged();
+    told(&track, &[(1, 104), (3, 110)]);
+    assert_eq!(arrived(&track), [], "the client has not answered");
+    track.ponged();
+    assert_eq!(arrived(&track), [(room(0), Seq(103)), (room(1), Seq(105))]);
+    assert_eq!(track.due.deliveries.take_arrived().len(), 1);
+    track.ponged();
+    assert_eq!(arrived(&track), [], "an answer to nothing");
+    track.pinged();
+    track.ponged();
+    assert_eq!(arrived(&track), [(room(0), Seq(104)), (room(2), Seq(110))]);
+}
+
+#[test]
+fn nothing_has_arrived_while_what_waited_for_the_client_is_not_on_its_queue() {
+    let (track, _) = begun(1);
+    told(&track, &[(1, 101)]);
+    track.pinged();
+    track.ponged();
+    assert!(track.arrived().is_empty() && track.due.deliveries.take_waiting().is_empty());
+    track.release();
+    assert_eq!(track.due.deliveries.take_waiting().len(), 1);
+    track.pinged();
+    track.ponged();
+    assert_eq!(track.arrived(), [(room(0), Seq(101))]);
+}
+
+#[test]
+fn channels_and_inboxes_have_no_receipts() {
+    let track = Track::new(Arc::default());
+    track.enter(&room(0), true, 1, Seq(100));
+    track.enter(&RoomId::inbox(&parlor_core::ids::UserId::trusted("u")), false, 2, Seq(100));
+    track.begin();
+    track.release();
+    told(&track, &[(1, 101), (2, 101)]);
+    track.pinged();
+    track.ponged();
+    assert!(track.arrived().is_empty() && track.due.deliveries.take_waiting().is_empty());
+}

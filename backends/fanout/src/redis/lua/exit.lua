@@ -1,7 +1,7 @@
 -- Ends a user's lease on a channel from one gateway.
 --
 -- KEYS  as of enter.lua
--- ARGV  1 user   2 gateway
+-- ARGV  1 user   2 gateway   3 the room
 -- Answers {live users, 1 if it was the user's last}
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -11,6 +11,7 @@ for _, user in ipairs(gone) do
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('SREM', KEYS[4], ARGV[3] .. '\n' .. ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 local left = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
 local ended = 0

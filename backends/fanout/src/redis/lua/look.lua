@@ -1,13 +1,15 @@
 -- The presence of users.
 --
--- KEYS  one for each user: gateway → when its lease ends
--- Answers two for each: 1 if a lease lives, and when the last one ended (ms) or nil
+-- KEYS  two for each user: gateway → when its lease ends; gateway → its status
+-- Answers two for each: the status, and when the last lease ended or was hidden (ms) or nil
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local out = {}
-for i, key in ipairs(KEYS) do
-  local ended = redis.call('ZREVRANGEBYSCORE', key, now, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
-  out[2 * i - 1] = redis.call('ZCOUNT', key, '(' .. now, '+inf') > 0 and 1 or 0
-  out[2 * i] = ended and string.format('%.0f', tonumber(ended)) or false
+for i = 1, #KEYS, 2 do
+  local status, hidden = standing(KEYS[i], KEYS[i + 1], now)
+  local ended = redis.call('ZREVRANGEBYSCORE', KEYS[i], now, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  local last = math.max(tonumber(ended or 0), tonumber(hidden or 0) or 0)
+  out[i] = status
+  out[i + 1] = last > 0 and string.format('%.0f', last) or false
 end
 return out

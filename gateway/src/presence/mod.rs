@@ -1,0 +1,270 @@
+//! Presence: leases while a user has a socket here, a grace when the last one goes, and what the rooms are told.
+//!
+//! A user has as many leases as gateways on which they have a socket; what others see is the strongest of them, and on
+//! one gateway the strongest of the user's sockets: busy, else online, else away; offline where all are hidden
+//! (`status`). A gateway has a lease of its own, under a name that no other process has had: when it falls silent, any
+//! other one ends what it held and tells its users' rooms (`ghosts`). When somebody was last here is written to the
+//! store a few at a time (`seen`).
+
+mod counts;
+mod ghosts;
+mod seen;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use parlor_core::event::{Ephemeral, RoomKind, Status};
+use parlor_core::ids::{RoomId, UserId};
+use parlor_core::ports::presence::RENEW;
+use parlor_core::time::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use seen::flush as flush_seen;
+pub(crate) use status::set as set_status;
+
+use crate::Shared;
+use crate::client::Client;
+use crate::commands;
+use crate::vocabularies::{News, Vocabulary};
+
+/// A reload, or a short loss of network, is no absence.
+const GRACE: Duration = Duration::from_secs(10);
+/// Leases ended side by side.
+const DEPARTING: usize = 32;
+/// Between two heartbeats to sockets that speak snake (`snake-kafka.md`, Scalability 5).
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A lease that could not be ended is tried again so often, at most until it has run out by itself.
+const AGAIN: Duration = Duration::from_secs(5);
+const TRIES: u32 = 15;
+
+/// What presence remembers on this gateway.
+#[derive(Default)]
+pub(crate) struct State {
+    /// What this process's leases are held under.
+    name: parking_lot::RwLock<String>,
+    seen: seen::Seen,
+    changes: status::Changes,
+    counting: counts::Counting,
+}
+
+impl State {
+    pub(crate) fn new(gateway: &str) -> Self {
+        let state = Self::default();
+        state.begin_anew(gateway);
+        state
+    }
+
+    /// The name under which leases are held.
+    pub(crate) fn name(&self) -> String {
+        self.name.read().clone()
+    }
+
+    /// Takes a name that nobody has had: what was held under another is ended by whoever buries it.
+    fn begin_anew(&self, gateway: &str) {
+        *self.name.write() = format!("{gateway}.{:08x}", rand::random::<u32>());
+    }
+}
+
+/// A socket has become somebody and has entered its rooms.
+pub(crate) async fn arrived(shared: &Arc<Shared>, client: &Arc<Client>) {
+    let Some(user) = client.user() else { return };
+    let came = shared.ports.presence.arrive(&shared.presence.name(), std::slice::from_ref(&user.id)).await;
+    match came {
+        Ok(came) if !came.is_empty() => announce(shared, &user.id, &client.rooms(), Status::Online).await,
+        // A socket begins online, whatever the user's others here are.
+        Ok(_) => status::refresh(shared, &user.id).await,
+        Err(error) => tracing::debug!(%error, "a presence lease could not be taken"),
+    }
+}
+
+/// A socket is gone; `rooms` are those it was in.
+pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<RoomId>) {
+    let Some(user) = client.user() else { return };
+    let last = shared.clients.remove(&user.id, client);
+    for room in &rooms {
+        shared.hub.leave(client, room);
+        commands::end_typing(shared, client, room).await;
+        commands::exit_channel(shared, &user, room).await;
+    }
+    if !last {
+        // What is left of the user here may be weaker.
+        status::refresh(shared, &user.id).await;
+    } else {
+        let (shared, user) = (shared.clone(), user.id);
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            if shared.clients.of(&user).is_empty() {
+                depart(&shared, &user, &rooms).await;
+            }
+        });
+    }
+}
+
+async fn depart(shared: &Arc<Shared>, user: &UserId, rooms: &[RoomId]) {
+    let hidden = shared.presence.changes.is_hidden(user);
+    for _ in 0..TRIES {
+        match shared.ports.presence.depart(&shared.presence.name(), user).await {
+            Ok(moved) => {
+                shared.presence.changes.forget(user);
+                if moved.after == Status::Offline {
+                    shared.presence.seen.note(user, Timestamp::now());
+                }
+                // Where the lease had run out before, nobody was told.
+                if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
+                    announce(shared, user, rooms, moved.after).await;
+                }
+                return;
+            }
+            Err(error) => tracing::debug!(%error, "a presence lease could not be ended; it is tried again"),
+        }
+        tokio::time::sleep(AGAIN).await;
+        if !shared.clients.of(user).is_empty() {
+            return;
+        }
+    }
+}
+
+/// Tells the rooms of a user that their presence changed; big rooms show counts instead.
+async fn announce(shared: &Arc<Shared>, user: &UserId, rooms: &[RoomId], status: Status) {
+    let news = Ephemeral::Presence { user: user.clone(), status, at: Timestamp::now() };
+    for room in rooms.iter().filter(|room| room.inbox_owner().is_none()) {
+        let big = shared.memberships.size(room, user).is_some_and(|members| members > shared.config.rooms.big);
+        if big {
+            shared.presence.counting.later(room);
+        } else if let Err(error) = shared.ports.fanout.publish(room, &news).await {
+            tracing::debug!(%error, "presence could not be told");
+            return;
+        }
+    }
+}
+
+/// Renews the leases of everybody here, and beats for those who speak snake, until `stop`. It has no way to fail: a
+/// lease that could not be renewed is renewed the next time.
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut renew = tokio::time::interval(RENEW);
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    let others = [
+        tokio::spawn(ghosts::run(shared.clone(), stop.clone())),
+        tokio::spawn(seen::run(shared.clone(), stop.clone())),
+        tokio::spawn(status::run(shared.clone(), stop.clone())),
+        tokio::spawn(counts::run(shared.clone(), stop.clone())),
+    ];
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = renew.tick() => renew_all(&shared, false).await,
+            _ = beat.tick() => {
+                for client in shared.clients.all() {
+                    if client.vocabulary() == Vocabulary::Snake && !client.undecided() {
+                        client.tell(&News::Heartbeat);
+                    }
+                }
+            }
+        }
+    }
+    for task in others {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of presence ended badly");
+        }
+    }
+}
+
+/// Takes every lease anew, with its status: the memory has lost them. `tell`: others were told that everybody here is
+/// offline.
+async fn take_all_anew(shared: &Arc<Shared>, tell: bool) {
+    let set = shared.presence.changes.take_set();
+    renew_all(shared, tell).await;
+    for user in set {
+        status::refresh(shared, &user).await;
+    }
+}
+
+async fn renew_all(shared: &Arc<Shared>, tell: bool) {
+    let (users, name) = (shared.clients.users(), shared.presence.name());
+    for users in users.chunks(500) {
+        match shared.ports.presence.arrive(&name, users).await {
+            Ok(came) => {
+                for user in came {
+                    // Where their lease had run out because Redis was emptied, they are online as before.
+                    if tell {
+                        let rooms: Vec<RoomId> = rooms_here(shared, &user);
+                        announce(shared, &user, &rooms, Status::Online).await;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "presence leases could not be renewed");
+                return;
+            }
+        }
+    }
+    for client in shared.clients.all() {
+        let Some(user) = client.user() else { continue };
+        for room in client.rooms() {
+            let channel = shared
+                .memberships
+                .peek(&room, &user.id)
+                .is_some_and(|standing| standing.room.kind == RoomKind::Channel);
+            if !channel {
+                continue;
+            }
+            match shared.ports.presence.enter(&room, &user, &name).await {
+                Ok(live) if live.changed && tell => {
+                    let news = Ephemeral::Entered { user: user.clone(), count: live.count };
+                    let _ = shared.ports.fanout.publish(&room, &news).await;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "a channel lease could not be renewed");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The rooms in which a user has a socket here.
+fn rooms_here(shared: &Shared, user: &UserId) -> Vec<RoomId> {
+    let mut rooms: Vec<RoomId> = shared.clients.of(user).iter().flat_map(|client| client.rooms()).collect();
+    rooms.sort();
+    rooms.dedup();
+    rooms
+}
+
+/// Who is here, and in which rooms: asked before the sockets are drained.
+pub(crate) fn everybody(shared: &Shared) -> Vec<(UserId, Vec<RoomId>)> {
+    shared.clients.users().into_iter().map(|user| (user.clone(), rooms_here(shared, &user))).collect()
+}
+
+/// Ends the leases of those who were here: this gateway goes away. Who is not back on another one when `within` is over
+/// is told to be offline.
+pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec<RoomId>)>, within: Duration) {
+    let (presence, name) = (&shared.ports.presence, shared.presence.name());
+    let name = &name;
+    let departing = futures_util::stream::iter(everybody).map(|(user, rooms)| async move {
+        let gone = presence.depart(name, &user).await.is_ok_and(|moved| moved.after == Status::Offline);
+        gone.then_some((user, rooms))
+    });
+    let mut gone: Vec<_> = departing.buffer_unordered(DEPARTING).filter_map(std::future::ready).collect().await;
+    let over = tokio::time::Instant::now() + within;
+    while !gone.is_empty() {
+        let users: Vec<UserId> = gone.iter().map(|(user, _)| user.clone()).collect();
+        if let Ok(seen) = presence.look(&users).await {
+            let mut back = seen.iter().map(|seen| seen.status != Status::Offline);
+            gone.retain(|_| !back.next().unwrap_or(false));
+        }
+        if tokio::time::Instant::now() >= over {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (user, rooms) in gone {
+        shared.presence.seen.note(&user, Timestamp::now());
+        announce(shared, &user, &rooms, Status::Offline).await;
+    }
+    if let Err(error) = presence.release(name).await {
+        tracing::debug!(%error, "this gateway is taken for dead, and leaves nothing behind");
+    }
+}

@@ -1,0 +1,114 @@
+//! The status that a user sets: away, busy, hidden. Changes close together are told as one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use parlor_core::event::Status;
+use parlor_core::ids::UserId;
+use parlor_core::ports::Unavailable;
+use tokio_util::sync::CancellationToken;
+
+use super::{announce, rooms_here};
+use crate::Shared;
+use crate::client::Client;
+
+/// Changes within this time are told as one (`conversations.md`, Presence Optimization).
+const MERGED: Duration = Duration::from_millis(300);
+const TICK: Duration = Duration::from_millis(100);
+
+/// What this gateway's users have set.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// What the leases here are, where not online.
+    set: Mutex<HashMap<UserId, Status>>,
+    /// Changes that others have not been told: what they saw before, and when they are told.
+    untold: Mutex<HashMap<UserId, (Status, Instant)>>,
+}
+
+impl Changes {
+    /// Whether the user's lease here is hidden.
+    pub(super) fn is_hidden(&self, user: &UserId) -> bool {
+        self.set.lock().get(user) == Some(&Status::Offline)
+    }
+
+    /// The user's lease here has ended.
+    pub(super) fn forget(&self, user: &UserId) {
+        self.set.lock().remove(user);
+        self.untold.lock().remove(user);
+    }
+
+    /// Nothing is known to be set any more. Returns those for whom something was.
+    pub(super) fn take_set(&self) -> Vec<UserId> {
+        std::mem::take(&mut *self.set.lock()).into_keys().collect()
+    }
+
+    fn take_due(&self, now: Instant) -> Vec<(UserId, Status)> {
+        let mut due = Vec::new();
+        self.untold.lock().retain(|user, (before, at)| {
+            let keep = *at > now;
+            if !keep {
+                due.push((user.clone(), *before));
+            }
+            keep
+        });
+        due
+    }
+}
+
+/// Sets the status of one of a user's sockets.
+pub(crate) async fn set(shared: &Shared, client: &Client, user: &UserId, status: Status) -> Result<(), Unavailable> {
+    client.set_status(status);
+    apply(shared, user).await
+}
+
+/// The user's sockets here are others than before: their lease follows. Best effort.
+pub(super) async fn refresh(shared: &Shared, user: &UserId) {
+    if let Err(error) = apply(shared, user).await {
+        tracing::debug!(%error, "a status could not be set");
+    }
+}
+
+/// Makes the user's lease here what the strongest of their sockets here is.
+async fn apply(shared: &Shared, user: &UserId) -> Result<(), Unavailable> {
+    let strength = |status: &Status| match status {
+        Status::Offline => 0,
+        Status::Away => 1,
+        Status::Online => 2,
+        Status::Busy => 3,
+    };
+    let sockets = shared.clients.of(user);
+    let Some(strongest) = sockets.iter().map(|client| client.status()).max_by_key(strength) else { return Ok(()) };
+    let changes = &shared.presence.changes;
+    if changes.set.lock().get(user).copied().unwrap_or(Status::Online) == strongest {
+        return Ok(());
+    }
+    let moved = shared.ports.presence.set_status(&shared.presence.name(), user, strongest).await?;
+    match strongest {
+        Status::Online => changes.set.lock().remove(user),
+        other => changes.set.lock().insert(user.clone(), other),
+    };
+    if moved.before != moved.after {
+        changes.untold.lock().entry(user.clone()).or_insert_with(|| (moved.before, Instant::now() + MERGED));
+    }
+    Ok(())
+}
+
+/// Tells what has changed, until `stop`.
+pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        for (user, before) in shared.presence.changes.take_due(Instant::now()) {
+            let seen = shared.ports.presence.look(std::slice::from_ref(&user)).await;
+            let now = seen.ok().and_then(|seen| seen.first().map(|seen| seen.status));
+            if let Some(now) = now.filter(|now| *now != before) {
+                announce(&shared, &user, &rooms_here(&shared, &user), now).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Receipts: how far this gateway's users have got in their rooms (DESIGN.md §2).
+//!
+//! What commands, answered pings (`deliveries`) and sends say is gathered here per (room, user) for a moment, so that
+//! ten receipts become one. `settle` then appends each to the log of receipts, raises the pointers in the fan-out's
+//! memory, and tells: the room whom its messages have got to, message by message in small rooms (`covered`) and by
+//! counts in big ones (`counts`), and the reader's own devices how much is unread (`unread`).
+
+mod counts;
+mod covered;
+mod deliveries;
+mod missed;
+mod settle;
+mod unread;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use parlor_core::ids::{RoomId, UserId};
+use parlor_core::receipts::Pointers;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use missed::tell_missed;
+pub(crate) use settle::settle_all;
+pub(crate) use unread::overlay;
+
+use crate::Shared;
+
+/// A reader sees on another device that a room is read within so long.
+pub(crate) const READ_WITHIN: Duration = Duration::from_millis(200);
+/// Nobody waits for these: one receipt tells of what came within so long.
+pub(crate) const SLOWLY: Duration = Duration::from_secs(1);
+/// How often what is due is looked for.
+const TICK: Duration = Duration::from_millis(100);
+/// Receipts gathered at once; what comes beyond is dropped, and covered by a later one.
+const GATHERED: usize = 100_000;
+/// Pointers remembered, so that what is known is not told again.
+const KNOWN: usize = 200_000;
+
+#[derive(Default)]
+pub(crate) struct Receipts {
+    gathered: Mutex<HashMap<(RoomId, UserId), Gathered>>,
+    known: Mutex<HashMap<(RoomId, UserId), Pointers>>,
+    counting: Mutex<HashMap<RoomId, Instant>>,
+}
+
+struct Gathered {
+    to: Pointers,
+    due: Instant,
+}
+
+impl Receipts {
+    /// A user has got so far in a room of which they are a member. It is told within `within`.
+    pub(crate) fn note(&self, room: &RoomId, user: &UserId, to: Pointers, within: Duration) {
+        let key = (room.clone(), user.clone());
+        if self.known.lock().get(&key).is_some_and(|known| known.covers(&to)) {
+            return;
+        }
+        let due = Instant::now() + within;
+        let mut gathered = self.gathered.lock();
+        if let Some(waiting) = gathered.get_mut(&key) {
+            waiting.to.raise(&to);
+            waiting.due = waiting.due.min(due);
+        } else if gathered.len() < GATHERED {
+            gathered.insert(key, Gathered { to, due });
+        } else {
+            metrics::counter!("parlor_receipts_dropped_total").increment(1);
+        }
+    }
+
+    /// How far a user is known here to have got.
+    pub(crate) fn known(&self, room: &RoomId, user: &UserId) -> Pointers {
+        self.known.lock().get(&(room.clone(), user.clone())).copied().unwrap_or_default()
+    }
+
+    /// A user has got so far, and that is in the log.
+    fn learn(&self, room: &RoomId, user: &UserId, to: &Pointers) {
+        let mut known = self.known.lock();
+        if known.len() >= KNOWN {
+            // Asked for again when they are needed.
+            known.clear();
+        }
+        known.entry((room.clone(), user.clone())).or_default().raise(to);
+    }
+
+    /// What is due by now, by room.
+    fn take_due(&self, now: Instant) -> HashMap<RoomId, Vec<(UserId, Pointers)>> {
+        let mut due: HashMap<RoomId, Vec<(UserId, Pointers)>> = HashMap::new();
+        self.gathered.lock().retain(|(room, user), waiting| {
+            let keep = waiting.due > now;
+            if !keep {
+                due.entry(room.clone()).or_default().push((user.clone(), waiting.to));
+            }
+            keep
+        });
+        due
+    }
+}
+
+/// Tells what is due, until `stop`. It has no way to fail: what the log does not take now is tried again.
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let pings = tokio::spawn(deliveries::run(shared.clone(), stop.clone()));
+    let counts = tokio::spawn(counts::run(shared.clone(), stop.clone()));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = tick.tick() => settle::settle(&shared, Instant::now()).await,
+        }
+    }
+    for task in [pings, counts] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of receipts ended badly");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::ids::Seq;
+    use parlor_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gathered_of_a_user_in_a_room_is_one_receipt_and_what_is_known_is_none() {
+        let (receipts, room, ann) = (Receipts::default(), RoomId::trusted("r"), UserId::trusted("ann"));
+        let now = Instant::now();
+        let (four, six) = (Pointers::delivered(Seq(4), Timestamp(1)), Pointers::read(Seq(6), Timestamp(2)));
+        receipts.note(&room, &ann, four, SLOWLY);
+        assert!(receipts.take_due(now + READ_WITHIN).is_empty(), "it is not due yet");
+        receipts.note(&room, &ann, six, READ_WITHIN);
+        receipts.note(&room, &ann, four, SLOWLY);
+        let due = receipts.take_due(now + READ_WITHIN * 2);
+        assert_eq!(due[&room], [(ann.clone(), six)], "as soon as the quickest");
+        receipts.learn(&room, &ann, &six);
+        receipts.note(&room, &ann, four, READ_WITHIN);
+        receipts.note(&room, &ann, six, READ_WITHIN);
+        assert!(receipts.take_due(now + SLOWLY).is_empty(), "the same again");
+        receipts.note(&room, &ann, Pointers::read(Seq(7), Timestamp(3)), READ_WITHIN);
+        assert_eq!(receipts.take_due(now + SLOWLY).len(), 1);
+    }
+}

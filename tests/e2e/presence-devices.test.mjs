@@ -1,0 +1,105 @@
+// Presence of users with several devices: the strongest counts; away, busy, hidden; last seen.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sql } from "../lib/cluster.mjs";
+import { ask, connectOn, done, newGroup, newUser } from "../lib/clients.mjs";
+import { heard, sleep, until } from "../lib/wait.mjs";
+
+/** Ann, who watches, and Ben on two gateways. */
+async function scene(t) {
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const watcher = await connectOn(t, "gateway-1", ann);
+  const desk = await connectOn(t, "gateway-2", ben);
+  const roomId = await newGroup({ user: ann, socket: watcher }, [{ user: ben, socket: desk }]);
+  const phone = await connectOn(t, "gateway-3", ben);
+  const told = [];
+  watcher.on("presence.status.update", ({ userId, status }) => userId === ben.id && told.push(status));
+  return { ann, ben, watcher, desk, phone, roomId, told };
+}
+
+const statusOf = async (socket, userId) => {
+  const { users } = await done(socket, "presence.last.seen", { userIds: [userId] });
+  return users[0];
+};
+const becomes = (socket, userId, wanted) =>
+  heard(socket, "presence.status.update", (update) => update.userId === userId && update.status === wanted, 15_000);
+
+test("the strongest of a user's devices is shown: busy, else online, else away", async (t) => {
+  const { ben, watcher, desk, phone } = await scene(t);
+  await done(desk, "presence.status.update", { status: "away" });
+  await sleep(1_000);
+  assert.equal((await statusOf(watcher, ben.id)).status, "online", "the phone is");
+  const away = becomes(watcher, ben.id, "away");
+  await done(phone, "presence.status.update", { status: "away" });
+  await away;
+  const busy = becomes(watcher, ben.id, "busy");
+  await done(desk, "presence.status.update", { status: "busy" });
+  await busy;
+  assert.equal((await statusOf(watcher, ben.id)).status, "busy");
+  const back = becomes(watcher, ben.id, "online");
+  await done(desk, "presence.status.update", { status: "online" });
+  await back;
+});
+
+test("changes close together are told as one, and the same again is not told", async (t) => {
+  const { watcher, ben, desk, phone, told } = await scene(t);
+  await done(phone, "presence.status.update", { status: "away" });
+  told.length = 0;
+  const away = becomes(watcher, ben.id, "away");
+  for (const status of ["busy", "online", "away", "away"]) await done(desk, "presence.status.update", { status });
+  await away;
+  await done(desk, "presence.status.update", { status: "away" });
+  await sleep(1_000);
+  assert.deepEqual(told, ["away"]);
+});
+
+test("who hides is offline to others, still hears, and is back when they say so", async (t) => {
+  const { ben, watcher, desk, phone, roomId } = await scene(t);
+  const gone = becomes(watcher, ben.id, "offline");
+  await done(desk, "presence.status.update", { status: "offline" });
+  await done(phone, "presence.status.update", { status: "offline" });
+  await gone;
+  const seen = await statusOf(watcher, ben.id);
+  assert.equal(seen.status, "offline");
+  assert.ok(Math.abs(Date.parse(seen.lastSeen) - Date.now()) < 60_000, seen.lastSeen);
+  const message = heard(desk, "message.received", ({ content }) => content === "psst");
+  await done(watcher, "message.send", { roomId, content: "psst" });
+  await message;
+  const back = becomes(watcher, ben.id, "online");
+  await done(phone, "presence.status.update", { status: "online" });
+  await back;
+});
+
+test("a user goes offline with the last device, and when that was is known and stored", async (t) => {
+  const { ben, watcher, desk, phone, told } = await scene(t);
+  desk.close();
+  await sleep(12_000);
+  assert.ok(!told.includes("offline"), "the phone is still there");
+  assert.equal((await statusOf(watcher, ben.id)).status, "online");
+  const gone = heard(watcher, "presence.offline", ({ userId }) => userId === ben.id, 20_000);
+  phone.close();
+  const { lastSeen } = await gone;
+  assert.ok(Math.abs(Date.parse(lastSeen) - Date.now()) < 15_000);
+  assert.ok((await statusOf(watcher, ben.id)).lastSeen);
+  const stored = `SELECT count(*) FROM users WHERE id = '${ben.id}' AND last_seen > now() - interval '1 minute'`;
+  await until("the store knows", async () => (await sql(stored)).flat()[0] === "1");
+});
+
+test("presence is told of users with whom one shares a room, and of nobody else", async (t) => {
+  const { ann, ben, watcher } = await scene(t);
+  const stranger = await connectOn(t, "gateway-2", newUser("Cem"));
+  const { users } = await done(watcher, "presence.last.seen", { userIds: [ben.id, ann.id, "nobody"] });
+  assert.deepEqual(users.map(({ userId }) => userId).sort(), [ann.id, ben.id].sort());
+  assert.deepEqual((await done(stranger, "presence.last.seen", { userIds: [ben.id] })).users, []);
+});
+
+test("who types in a room can be read by those who are in it", async (t) => {
+  const { ben, watcher, desk, roomId } = await scene(t);
+  await done(desk, "typing.start", { roomId });
+  const { users } = await done(watcher, "typing.list", { roomId });
+  assert.deepEqual(users.map(({ userId }) => userId), [ben.id]);
+  await done(desk, "typing.stop", { roomId });
+  assert.deepEqual((await done(watcher, "typing.list", { roomId })).users, []);
+  const stranger = await connectOn(t, "gateway-2", newUser("Cem"));
+  assert.equal((await ask(stranger, "typing.list", { roomId })).error, "not_found");
+});

@@ -1,0 +1,99 @@
+// Who begins anew is given what did not reach them: in order, each message once, and only once.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { client, connectOn, done, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
+import { NGINX } from "../lib/place.mjs";
+import { heard, sleep, until } from "../lib/wait.mjs";
+
+async function scene(t) {
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const sender = await connectOn(t, "gateway-1", ann);
+  const device = await connectOn(t, "gateway-2", ben, { reconnection: false });
+  const rooms = [];
+  for (const name of ["One", "Two"]) {
+    rooms.push(await newGroup({ user: ann, socket: sender }, [{ user: ben, socket: device }], name));
+  }
+  const last = rooms.at(-1);
+  const there = heard(device, "message.received", ({ content }) => content === "before");
+  const { messageId } = await send(sender, last, "before");
+  await there;
+  await until("it is known to be delivered", async () => {
+    const { deliveredCount } = await done(sender, "message.receipts", { messageId });
+    return deliveredCount === 1;
+  });
+  return { ann, ben, sender, device, rooms };
+}
+
+/** A new device of that user, and what it hears from the first moment. */
+async function arrive(t, user, auth = {}) {
+  const socket = client(t, NGINX, { token: await tokenOf(user), ...auth });
+  const told = [];
+  socket.onAny((event, payload) => {
+    if (event === "message.received" || event === "message.waiting") told.push({ event, ...payload });
+  });
+  const ready = heard(socket, "connection.authenticated");
+  socket.connect();
+  await ready;
+  return { socket, told, messages: () => told.filter(({ event }) => event === "message.received") };
+}
+
+test("what was said while a user was away reaches their next device, in order, once", async (t) => {
+  const { ben, sender, device, rooms } = await scene(t);
+  device.close();
+  const said = [];
+  for (let n = 0; n < 60; n++) {
+    await send(sender, rooms[n % 2], `${n}`);
+    said.push(`${n}`);
+  }
+  const delivered = new Set();
+  sender.on("message.delivered", ({ messageIds }) => messageIds.forEach((id) => delivered.add(id)));
+  const { told, messages } = await arrive(t, ben, { vocabulary: "dotted" });
+  await until("all of it is there", () => messages().length >= said.length, { within: 15_000 });
+  await sleep(500);
+  assert.deepEqual(messages().map(({ content }) => content), said);
+  assert.equal(told[0].event, "message.waiting", "told that messages wait, before them");
+  assert.equal(told[0].count, said.length);
+  await until("the sender hears that it was delivered", () => delivered.size >= said.length, { within: 15_000 });
+  const again = await arrive(t, ben, { vocabulary: "dotted" });
+  await sleep(3_000);
+  assert.deepEqual(again.told, [], "the next device has nothing to catch up with");
+});
+
+test("what is said while a device arrives is neither missed nor doubled", async (t) => {
+  const { ben, sender, device, rooms } = await scene(t);
+  device.close();
+  const said = [];
+  let going = true;
+  const talking = (async () => {
+    for (let n = 0; going; n++) {
+      await send(sender, rooms[0], `${n}`);
+      said.push(`${n}`);
+    }
+  })();
+  await sleep(500);
+  const { messages } = await arrive(t, ben, { vocabulary: "dotted" });
+  await sleep(2_000);
+  going = false;
+  await talking;
+  const all = () => new Set(messages().map(({ content }) => content)).size >= said.length;
+  await until("all of it is there", all, { within: 15_000 });
+  const heardOnce = messages().map(({ content }) => Number(content)).sort((a, b) => a - b);
+  assert.deepEqual(heardOnce, said.map(Number), "each once");
+});
+
+test("no more than 1,000 messages wait, the newest", async (t) => {
+  const { ben, sender, device, rooms } = await scene(t);
+  device.close();
+  const count = 1_050;
+  for (let at = 0; at < count; at += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, n) => send(sender, rooms[0], `${at + n}`)));
+  }
+  const { told, messages } = await arrive(t, ben, { vocabulary: "dotted" });
+  await until("a thousand are there", () => messages().length >= 1_000, { within: 30_000 });
+  await sleep(500);
+  assert.equal(messages().length, 1_000);
+  // The last of them may have come live.
+  const { count: waited } = told.find(({ event }) => event === "message.waiting");
+  assert.ok(waited > 900 && waited <= 1_000, `${waited}`);
+  assert.equal(messages().at(-1).content, `${count - 1}`);
+});
