@@ -129,7 +129,10 @@ fn u_0000_is_refused_in_every_text_that_is_taken() {
                 "roomId": "r", "content": "x", "name": "x", "memberIds": ["u"], "token": "x", "messageId": message,
                 "messageIds": [message], "emoji": "x", "after": "7", "query": "x", "status": "away", "userId": "u",
                 "role": "member", "reason": "x", "cafeId": "r", "conversationId": "r", "isTyping": true,
-                "fileName": "x", "fileSize": 1, "mimeType": "image/png",
+                "fileName": "a.png", "fileSize": 1, "mimeType": "image/png", "uploadId": message, "fileId": message,
+                "kind": if *field == "token" { "fcm" } else { "web" }, "endpoint": "https://push.example.net/a",
+                "keys": {"p256dh": "BCVx", "auth": "qg"}, "deviceId": "d", "identityKey": "x", "signedKey": "x",
+                "signature": "x",
             });
             if *field == "contentEncrypted"
                 && let Some(fields) = bad.as_object_mut()
