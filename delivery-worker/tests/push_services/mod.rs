@@ -1,6 +1,7 @@
 //! Local servers that speak the protocols of the push services, and take nothing that they should not take.
 
 #![allow(unreachable_pub, reason = "it is a part of each test file")]
+#![allow(clippy::result_large_err, reason = "a refusal is a response like any other")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests: a failure is to stop it there")]
 
 pub mod apns;

@@ -12,6 +12,7 @@ use super::Reply;
 use crate::Shared;
 use crate::caller::Caller;
 use crate::memberships::Standing;
+use crate::receipts;
 use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, limit: u32, offset: u64, reply: Reply) {
@@ -30,7 +31,9 @@ async fn read(
     let user = &caller.user.id;
     shared.limiter.pass(user, "history", shared.config.limits.history).await?;
     let limit = usize::try_from(limit.min(shared.config.rules.max_page)).unwrap_or(1);
-    shared.ports.store.list_rooms(user, limit, offset).await.map_err(busy)
+    let (mut rooms, total) = shared.ports.store.list_rooms(user, limit, offset).await.map_err(busy)?;
+    receipts::overlay(shared, user, &mut rooms).await;
+    Ok((rooms, total))
 }
 
 /// The caller's standing in a room that they may look at: members in theirs, and anybody who is not banned in a
