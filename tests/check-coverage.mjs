@@ -28,7 +28,7 @@ for (const path of files(".", [".rs"])) {
 
 /** Names of node's tests; one with `${…}` in it stands for all that it may become. */
 const tests = [];
-for (const path of files("tests", [".test.mjs"])) {
+for (const path of [...files("tests", [".test.mjs"]), ...files("web/test", [".test.js"])]) {
   const seen = new Set();
   for (const [, , name] of readFileSync(join(root, path), "utf8").matchAll(/\btest\(\s*(["'`])(.*?)\1\s*,/gs)) {
     if (seen.has(name) || tests.some((test) => test.name === name)) wrong.push(`${path}: there are two tests "${name}"`);

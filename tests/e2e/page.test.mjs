@@ -1,43 +1,18 @@
 // The page at `/`, in a real browser.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser } from "../lib/browser.mjs";
 import { connect, done, newUser, randomUUID, send } from "../lib/clients.mjs";
+import { people, say, sees } from "../lib/page.mjs";
 import { NGINX } from "../lib/place.mjs";
 import { solo } from "../lib/process.mjs";
-
-/** A tab of somebody who has entered a room. */
-async function tab(context, url, name, room) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  page.errors = [];
-  page.on("pageerror", (error) => page.errors.push(error.message));
-  page.foreign = [];
-  page.on("request", (request) => {
-    if (new URL(request.url()).host !== new URL(url).host && !request.url().startsWith("data:")) page.foreign.push(request.url());
-  });
-  await page.goto(url);
-  await page.getByLabel("Your name").fill(name);
-  await page.getByLabel("Room", { exact: true }).fill(room);
-  await page.getByRole("button", { name: "Enter" }).click();
-  await page.locator("#chat").waitFor({ state: "visible" });
-  return page;
-}
-
-async function say(page, text) {
-  await page.getByLabel("Message", { exact: true }).fill(text);
-  await page.getByRole("button", { name: "Send" }).click();
-}
-
-const sees = (page, text) => page.locator("#messages").getByText(text, { exact: true }).waitFor();
 
 for (const [place, address] of Object.entries({ "the cluster": async () => NGINX, "one process": (t) => solo(t) })) {
   test(`the page opened in two tabs shows messages crossing, against ${place}`, async (t) => {
     const url = await address(t);
     const room = `page-${randomUUID().slice(0, 8)}`;
-    const chrome = await browser(t);
-    const ann = await tab(await chrome.newContext(), url, "Ann", room);
-    const ben = await tab(await chrome.newContext(), url, "Ben", room);
+    const { tab } = await people(t, url);
+    const ann = await tab("Ann", room);
+    const ben = await tab("Ben", room);
     await say(ann, "hello from Ann");
     await sees(ben, "hello from Ann");
     await say(ben, "hello from Ben");
@@ -61,7 +36,7 @@ for (const [place, address] of Object.entries({ "the cluster": async () => NGINX
     await ann.locator("#typing").getByText(/Ben/).waitFor();
     await ann.locator("#people-list").getByText("Ben").waitFor({ state: "attached" });
     // A third tab, opened later, reads what was said.
-    const cem = await tab(await chrome.newContext(), url, "Cem", room);
+    const cem = await tab("Cem", room);
     await sees(cem, "hello from Ann");
     await sees(cem, "hello from Ben");
   });
@@ -73,8 +48,8 @@ test("the page scrolls back through all that was said", async (t) => {
   const socket = await connect(t, newUser("Ann"), { url });
   await done(socket, "room.join", { roomId: room });
   for (let i = 0; i < 120; i++) await send(socket, room, `line ${i}.`);
-  const chrome = await browser(t);
-  const page = await tab(await chrome.newContext(), url, "Ben", room);
+  const { tab } = await people(t, url);
+  const page = await tab("Ben", room);
   await sees(page, "line 119.");
   const first = page.locator("#messages").getByText("line 0.", { exact: true });
   for (let tries = 0; tries < 40 && !(await first.count()); tries++) {

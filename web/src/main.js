@@ -1,200 +1,214 @@
-// The page: a lobby, and a room. `#room=…` opens a room, `#token=…` comes in as the token's user instead of a guest.
+// The page: a door, the rooms at the side, and the open room. `#room=…` opens a room, `#token=…` comes in as the token's
+// user instead of a guest.
 
-import { Room } from "./room.js";
-import { MessageList, element } from "./view.js";
+import { Account } from "./chat/account.js";
+import { bearer, guest, holder } from "./chat/credentials.js";
+import { Session } from "./chat/session.js";
+import { title } from "./chat/rooms.js";
+import { browser, listIn, tab } from "./kept.js";
+import { aboutRoom } from "./view/about-room.js";
+import { Composer } from "./view/composer.js";
+import { Conversation } from "./view/conversation.js";
+import { $, avatar, dot } from "./view/dom.js";
+import { Lobby } from "./view/lobby.js";
+import { newRoom } from "./view/new-room.js";
+import { notice } from "./view/notice.js";
+import { oneself, person } from "./view/person.js";
+import { RoomListView } from "./view/room-list.js";
+import { SearchPanel } from "./view/search-panel.js";
+import { Uploads } from "./view/uploads.js";
 
-const $ = (id) => document.getElementById(id);
-const [lobby, chat, scroller, text] = ["lobby", "chat", "scroller", "text"].map($);
+const CHANNELS = 50;
 
-/** Storage may be forbidden; the page works without. */
-const store = {
-  get: (place, key) => { try { return place()[key]; } catch { return undefined; } },
-  set: (place, key, value) => { try { place()[key] = value; } catch { /* then not */ } },
-  drop: (place, key) => { try { delete place()[key]; } catch { /* then not */ } },
-};
-const tab = () => sessionStorage;
-const browser = () => localStorage;
-
-let room = null;
-
-const list = new MessageList($("messages"), {
-  redraw: () => show(),
-  edit: (message, content) => room.edit(message, content).catch(complain),
-  delete: (message) => room.delete(message).catch(complain),
-  retry: (message) => room.retry(message),
-  discard: (message) => room.discard(message),
-});
-
-// ---- lobby ------------------------------------------------------------------------------------------------------------
+let session = null;
+let account = null;
 
 const asked = new URLSearchParams(location.hash.slice(1));
 const token = asked.get("token") ?? undefined;
+const hash = (roomId) => (roomId ? `#room=${encodeURIComponent(roomId)}` : location.pathname);
 // A token does not belong into the history of the browser.
-if (token) history.replaceState(null, "", `${location.pathname}${asked.get("room") ? `#room=${encodeURIComponent(asked.get("room"))}` : ""}`);
+if (token) history.replaceState(null, "", hash(asked.get("room")));
 
-$("name").value = store.get(tab, "name") ?? store.get(browser, "name") ?? "";
-$("room").value = asked.get("room") ?? store.get(browser, "room") ?? "lobby";
-if (token) {
-  $("name").required = false;
-  $("name").disabled = true;
-  $("name").value = "(your token's)";
-}
-
-$("enter").addEventListener("submit", (event) => {
-  event.preventDefault();
-  enter($("name").value.trim(), $("room").value.trim());
+const lobby = new Lobby({
+  guest: (name, roomId) => {
+    if (!roomId || (!name && !token)) return;
+    if (!token) {
+      browser.set("name", name);
+      tab.set("name", name);
+    }
+    browser.set("room", roomId);
+    begin(token ? bearer(token) : asGuest(name), roomId);
+  },
+  login: (name, password) => signIn((fresh) => fresh.login(name, password)),
+  register: (who) => signIn((fresh) => fresh.register(who)),
+});
+const showPerson = (userId) => (session.own.has(userId) ? oneself(session, { signOut }) : person(session, userId, open));
+const conversation = new Conversation({ person: showPerson, replying: () => composer.replying({ focus: true }) });
+const uploads = new Uploads();
+const composer = new Composer({
+  files: (files) => session?.current && uploads.send(session.current, files),
+  editLast: () => {
+    const last = session?.current?.timeline.messages.findLast((m) => m.mine && m.messageId && !m.deleted && !m.metadata?.fileId && m.type !== "system");
+    if (last) conversation.messages.edit(last);
+  },
+});
+const rooms = new RoomListView($("rooms"), (roomId) => open(roomId));
+const search = new SearchPanel((roomId, messageId) => {
+  open(roomId);
+  conversation.jump(messageId);
 });
 
-function enter(name, roomId) {
-  if (!roomId || (!name && !token)) return;
-  if (!token) {
-    store.set(browser, "name", name);
-    store.set(tab, "name", name);
-  }
-  store.set(browser, "room", roomId);
-  store.set(tab, "in", roomId);
-  history.replaceState(null, "", `#room=${encodeURIComponent(roomId)}`);
-  $("lobby-error").textContent = "";
-  lobby.hidden = true;
-  chat.hidden = false;
-  $("room-name").textContent = roomId;
-  document.title = `${roomId} · Parlor`;
-  list.clear();
-  state("connecting", "Connecting…");
-  historyState("loading");
-  room = new Room({ roomId, name, token }, { state, messages: show, people, typing, history: historyState });
-  people();
-  typing();
-  text.focus();
+// ---- coming and going -------------------------------------------------------------------------------------------------
+
+/** A reloaded tab is the same guest, under the same name. */
+function asGuest(name) {
+  if (tab.get("guest name") !== name) tab.drop("guest");
+  tab.set("guest name", name);
+  return guest(name, { get: () => tab.get("guest"), set: (lineage) => tab.set("guest", lineage) });
 }
 
-$("leave").addEventListener("click", () => {
-  room?.leave();
-  room = null;
-  store.drop(tab, "in");
-  document.title = "Parlor";
-  chat.hidden = true;
-  lobby.hidden = false;
-  $("room").focus();
-});
-
-addEventListener("pagehide", () => room?.stopTyping());
-
-// ---- room -------------------------------------------------------------------------------------------------------------
-
-function state(kind, words) {
-  $("state").dataset.state = kind;
-  $("state").textContent = words;
+async function signIn(enter) {
+  const fresh = new Account();
+  await enter(fresh);
+  account = fresh;
+  browser.set("account", "yes");
+  begin(holder(account), asked.get("room"));
 }
 
-const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
-const toEnd = () => {
-  scroller.scrollTop = scroller.scrollHeight;
-  $("newest").hidden = true;
-};
-
-let unseen = 0;
-
-function show({ fresh = false, mine = false, caughtUp = false } = {}) {
-  if (!room) return;
-  const stay = !atEnd();
-  // What is in view stays where it is when older messages come above it.
-  const below = scroller.scrollHeight - scroller.scrollTop;
-  const anchor = stay && anchored();
-  list.show(room.timeline.messages);
-  const last = room.timeline.messages.at(-1);
-  if (!stay || mine || (last?.status === "pending" && last.mine && !last.note)) toEnd();
-  else if (anchor) scroller.scrollTop += anchor.node.getBoundingClientRect().top - anchor.top;
-  else scroller.scrollTop = scroller.scrollHeight - below;
-  if (fresh && stay && !mine) $("newest").hidden = false;
-  if (fresh && !mine && document.hidden) document.title = `(${++unseen}) ${room.roomId} · Parlor`;
-  if (caughtUp) fillScreen();
-}
-
-function anchored() {
-  const top = scroller.getBoundingClientRect().top;
-  const node = [...$("messages").children].find((child) => !child.classList.contains("day") && child.getBoundingClientRect().bottom > top);
-  return node && { node, top: node.getBoundingClientRect().top };
-}
-
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden || !room) return;
-  unseen = 0;
-  document.title = `${room.roomId} · Parlor`;
-});
-
-function historyState(kind, words) {
-  const texts = { loading: "Loading…", complete: "This is where it began.", failed: `${words}. Scroll to try again.`, more: "" };
-  $("history-state").textContent = texts[kind];
-}
-
-const fillScreen = () => scroller.scrollHeight <= scroller.clientHeight && room?.loadOlder();
-
-scroller.addEventListener("scroll", () => {
-  if (scroller.scrollTop < 200) room?.loadOlder();
-  if (atEnd()) $("newest").hidden = true;
-}, { passive: true });
-$("newest").addEventListener("click", toEnd);
-new ResizeObserver(() => { if (room && $("newest").hidden && text === document.activeElement) toEnd(); }).observe(scroller);
-
-function people() {
-  if (!room) return;
-  const known = [...room.people].sort(([, a], [, b]) => a.localeCompare(b));
-  const count = Math.max(known.length, room.count);
-  $("people-count").textContent = count;
-  $("people-toggle").setAttribute("aria-label", `${count} online`);
-  const rows = known.map(([id, name]) => {
-    const you = id === room.me ? element("span", { className: "note" }, "you") : null;
-    return element("li", {}, element("span", { className: "dot", ariaHidden: "true" }), name, you);
+function begin(credentials, roomId) {
+  lobby.hide();
+  const place = account ? browser : tab;
+  session = new Session(credentials, listIn(place, account ? `channels of ${account.user?.userId ?? account.user?.id}` : "channels", CHANNELS), {
+    state: (kind, words) => conversation.heading({ kind, words }),
+    entered,
+    over: (words) => end(words),
+    list: showList,
+    people: () => (showList(), conversation.people()),
+    room: (room, what, detail) => room === session?.current && conversation.changed(what, detail),
+    gone: (words) => {
+      if (words) notice(words);
+      shut();
+    },
   });
-  if (count > known.length) rows.push(element("li", { className: "muted" }, `and ${count - known.length} more`));
-  $("people-list").replaceChildren(...rows);
+  session.watching = () => conversation.watching;
+  search.begin(session);
+  tab.set("in", "yes");
+  showList();
+  if (roomId) open(roomId);
+  else shut();
+  session.connection.open();
 }
 
-$("people-toggle").addEventListener("click", () => {
-  const open = $("people").classList.toggle("open");
-  $("people-toggle").setAttribute("aria-expanded", open);
+function entered() {
+  $("me").replaceChildren(avatar(session.me, session.name), dot("online"), session.name);
+  $("me").setAttribute("aria-label", `You: ${session.name}`);
+}
+
+/** Back to the door, with words if that was not the user's wish. */
+function end(words) {
+  session?.close();
+  session = null;
+  composer.close();
+  conversation.close();
+  rooms.clear();
+  document.title = "Parlor";
+  lobby.show(words);
+}
+
+async function signOut() {
+  tab.drop("in");
+  tab.drop("guest");
+  browser.drop("account");
+  const leaving = account;
+  account = null;
+  end();
+  await leaving?.logout();
+}
+
+addEventListener("pagehide", () => session?.current?.typing.stop());
+
+// ---- rooms ------------------------------------------------------------------------------------------------------------
+
+function open(roomId) {
+  const before = session.current?.roomId;
+  if (before !== roomId) {
+    // Back goes to the list, where that is a page of its own; not through all rooms.
+    history[before || location.hash === hash(roomId) ? "replaceState" : "pushState"]({ room: roomId }, "", hash(roomId));
+    tab.set("room", roomId);
+  }
+  const room = session.open(roomId);
+  $("conversation").hidden = false;
+  $("chat").classList.add("reading");
+  composer.open(room);
+  conversation.open(room);
+  uploads.show(room);
+  showList();
+  if (matchMedia("(hover: hover)").matches) composer.focus();
+  else $("room-name").focus();
+}
+
+function shut() {
+  session?.shut();
+  composer.close();
+  conversation.close();
+  tab.drop("room");
+  $("conversation").hidden = true;
+  $("chat").classList.remove("reading");
+  if (session) showList();
+}
+
+function showList() {
+  if (!session) return;
+  rooms.show(session);
+  const { current, list } = session;
+  const { unreadInAll } = list;
+  $("no-rooms").hidden = list.sorted.length > 0;
+  document.title = [unreadInAll ? `(${unreadInAll})` : null, current ? `${title(current.summary)} · Parlor` : "Parlor"].filter(Boolean).join(" ");
+  if (current) conversation.heading();
+}
+
+$("back").addEventListener("click", () => {
+  history.replaceState(null, "", hash());
+  shut();
+  $("rooms").querySelector("button")?.focus();
 });
-
-function typing() {
-  const names = room?.typists ?? [];
-  const who = names.length > 3 ? "Several people" : new Intl.ListFormat("en").format(names);
-  $("typing").textContent = names.length ? `${who} ${names.length === 1 ? "is" : "are"} typing…` : "";
-}
-
-function complain(error) {
-  historyState("failed", error.message);
-  $("typing").textContent = error.message;
-}
-
-// ---- composer ---------------------------------------------------------------------------------------------------------
-
-function fit() {
-  text.style.height = "auto";
-  text.style.height = `${text.scrollHeight + 2}px`;
-}
-
-text.addEventListener("input", () => {
-  fit();
-  if (text.value.trim()) room?.typing();
-  else room?.stopTyping();
+addEventListener("popstate", () => {
+  const roomId = new URLSearchParams(location.hash.slice(1)).get("room");
+  if (!session) return;
+  if (roomId) open(roomId);
+  else shut();
 });
-text.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+$("new-room").addEventListener("click", () => session && newRoom(session, open));
+$("me").addEventListener("click", () => session && oneself(session, { signOut }));
+$("details").addEventListener("click", () => session?.current && aboutRoom(session.current, { person: showPerson, pins: () => conversation.pins() }));
+
+addEventListener("keydown", (event) => {
+  if (!session || document.querySelector("dialog[open]")) return;
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
     event.preventDefault();
-    $("composer").requestSubmit();
+    $("query").focus();
+  } else if (event.altKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+    event.preventDefault();
+    const all = session.list.sorted;
+    const next = all[all.findIndex(({ roomId }) => roomId === session.current?.roomId) + (event.key === "ArrowDown" ? 1 : -1)];
+    if (next) open(next.roomId);
   }
 });
-$("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const content = text.value.trim();
-  if (!content || !room) return;
-  text.value = "";
-  fit();
-  room.send(content);
-  text.focus();
-});
 
-// A reloaded tab goes back to where it was.
-const before = store.get(tab, "in");
-if (before && (store.get(tab, "name") || token) && (asked.get("room") ?? before) === before) enter(store.get(tab, "name") ?? "", before);
+// ---- a reloaded tab goes back to where it was ---------------------------------------------------------------------------
+
+lobby.fill({ name: tab.get("name") ?? browser.get("name"), room: asked.get("room") ?? browser.get("room") ?? "lobby", token });
+const before = asked.get("room") ?? tab.get("room");
+if (browser.get("account") && !token) {
+  const kept = new Account();
+  kept.refresh().then(() => {
+    account = kept;
+    begin(holder(account), before);
+  }, (error) => {
+    if (error.final) browser.drop("account");
+    lobby.way("login");
+    if (!error.final) lobby.show(error.message);
+  });
+} else if (tab.get("in") && tab.get("name") && !token) {
+  begin(asGuest(tab.get("name")), before);
+}

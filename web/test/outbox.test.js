@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outbox } from "../src/outbox.js";
+import { Outbox } from "../src/chat/outbox.js";
 
 /** An outbox whose server answers with these, one after the other; `undefined` is no answer. */
 function outbox(answers) {

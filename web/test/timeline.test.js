@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newId } from "../src/ids.js";
-import { Timeline } from "../src/timeline.js";
+import { newId } from "../src/chat/ids.js";
+import { Timeline } from "../src/chat/timeline.js";
 
 const contents = (timeline) => timeline.messages.map((message) => message.content);
 

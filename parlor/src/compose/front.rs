@@ -27,7 +27,7 @@ pub(super) fn make(
         move || counted.connections(),
     ));
     if config.http.page {
-        routes = routes.merge(page::routes());
+        routes = routes.merge(page::routes(&slices::file_origins(config)));
     }
     Ok((gateway, routes))
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use axum::http::Uri;
 use parlor_gateway::vocabularies::{Rules, Vocabulary};
 
 use crate::config::{Config, Mode, Span};
@@ -191,6 +192,51 @@ pub(super) fn bucket(config: &Config) -> parlor_blobs::Config {
     }
 }
 
+/// Where browsers send files to and get them from, beside the server of the page itself: origins, as a page's policy
+/// names them.
+pub(super) fn file_origins(config: &Config) -> Vec<String> {
+    let files = &config.files;
+    let bucket = if files.bucket.is_empty() {
+        String::new()
+    } else {
+        let own = [&files.public_endpoint, &files.endpoint].into_iter().find(|endpoint| !endpoint.is_empty());
+        own.cloned().unwrap_or_else(|| format!("https://{}.s3.{}.amazonaws.com", files.bucket, files.region))
+    };
+    let origin = |address: &String| {
+        let address: Uri = address.parse().ok()?;
+        Some(format!("{}://{}", address.scheme_str()?, address.authority()?.as_str().rsplit('@').next()?))
+    };
+    [&files.public_url, &bucket].into_iter().filter_map(origin).collect()
+}
+
 fn millis(span: Span) -> u32 {
     u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_may_use_the_origins_of_its_files_and_no_others() {
+        let origins = |set: fn(&mut Config)| {
+            let mut config = Config::default();
+            set(&mut config);
+            file_origins(&config)
+        };
+        assert_eq!(origins(|_| ()), [""; 0]);
+        assert_eq!(origins(|config| config.files.bucket = "b".into()), ["https://b.s3.us-east-1.amazonaws.com"]);
+        let own = |config: &mut Config| {
+            config.files.bucket = "b".into();
+            config.files.endpoint = "http://minio:9000".into();
+            config.files.public_endpoint = "https://user@files.example:9443/path; script-src *".into();
+            config.files.public_url = "https://cdn.example/".into();
+        };
+        assert_eq!(origins(own), ["https://cdn.example"]);
+        let plain = |config: &mut Config| {
+            config.files.bucket = "b".into();
+            config.files.endpoint = "http://minio:9000/".into();
+        };
+        assert_eq!(origins(plain), ["http://minio:9000"]);
+    }
 }

@@ -1,5 +1,7 @@
 //! The page at `/`: files that were built beforehand and are part of the binary.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::header::{
@@ -13,20 +15,36 @@ use axum::routing::get;
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// Scripts, styles and connections from here alone, and nothing that turns text into script: what users write is text.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-     require-trusted-types-for 'script'; trusted-types 'none'";
-
-/// Serves the page.
-pub(crate) fn routes() -> Router {
-    Router::new()
-        .route("/", get(|| async { file("index.html") }))
-        .route("/icon.svg", get(|| async { file("icon.svg") }))
-        .route("/favicon.ico", get(|| async { file("icon.svg") }))
-        .route("/assets/{name}", get(|Path(name): Path<String>| async move { file(&format!("assets/{name}")) }))
+/// Files alone go to and come from `origins` too.
+fn policy(origins: &[String]) -> String {
+    let files: String = ["'self'"].into_iter().chain(origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src {files} data:; media-src {files}; \
+         connect-src {files}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
+    )
 }
 
-fn file(path: &str) -> Response {
+/// Serves the page. `origins`: where browsers send files to and get them from beside this server, such as
+/// `https://bucket.s3.eu-central-1.amazonaws.com`.
+pub(crate) fn routes(origins: &[String]) -> Router {
+    let policy: Arc<str> = policy(origins).into();
+    let page = {
+        let policy = policy.clone();
+        move |path: &'static str| {
+            let policy = policy.clone();
+            get(move || async move { file(path, &policy) })
+        }
+    };
+    let asset = move |Path(name): Path<String>| async move { file(&format!("assets/{name}"), &policy) };
+    Router::new()
+        .route("/", page("index.html"))
+        .route("/icon.svg", page("icon.svg"))
+        .route("/favicon.ico", page("icon.svg"))
+        .route("/assets/{name}", get(asset))
+}
+
+fn file(path: &str, policy: &str) -> Response {
     let Some((_, content)) = FILES.iter().find(|(name, _)| *name == path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -42,7 +60,7 @@ fn file(path: &str) -> Response {
     let headers: [(HeaderName, &str); 5] = [
         (CONTENT_TYPE, kind),
         (CACHE_CONTROL, caching),
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, policy),
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
@@ -58,9 +76,18 @@ mod tests {
         let (_, page) = FILES.iter().find(|(name, _)| *name == "index.html").expect("a page");
         let page = std::str::from_utf8(page).expect("text");
         for asset in page.split('"').filter(|part| part.starts_with("assets/")) {
-            assert_eq!(file(asset).status(), StatusCode::OK, "{asset}");
+            assert_eq!(file(asset, "").status(), StatusCode::OK, "{asset}");
         }
-        assert_eq!(file("index.html").headers()[CONTENT_SECURITY_POLICY], POLICY);
-        assert_eq!(file("assets/../index.html").status(), StatusCode::NOT_FOUND);
+        assert_eq!(file("assets/../index.html", "").status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn files_may_be_in_a_bucket_and_scripts_may_not() {
+        let policy = policy(&["https://bucket.example".to_owned()]);
+        for files in ["img-src", "media-src", "connect-src"] {
+            assert!(policy.contains(&format!("{files} 'self' https://bucket.example")), "{policy}");
+        }
+        assert!(policy.contains("script-src 'self';") && policy.contains("style-src 'self';"), "{policy}");
+        assert_eq!(file("index.html", &policy).headers()[CONTENT_SECURITY_POLICY], policy);
     }
 }

@@ -3,6 +3,7 @@
 export class Timeline {
   #byKey = new Map();
   #order = [];
+  #count = 0;
 
   /** In order. A message has `key`, and `messageId` once the server has it. */
   get messages() {
@@ -23,7 +24,7 @@ export class Timeline {
       this.#sort();
       return false;
     }
-    const fresh = { ...message, key: message.tempId ?? message.messageId, arrived: this.#byKey.size };
+    const fresh = { ...message, key: message.tempId ?? message.messageId, arrived: ++this.#count };
     for (const id of [message.messageId, message.tempId]) if (id) this.#byKey.set(id, fresh);
     this.#order.push(fresh);
     this.#sort();
@@ -44,6 +45,12 @@ export class Timeline {
     if (!message) return;
     this.#order = this.#order.filter((other) => other !== message);
     for (const own of [message.messageId, message.tempId]) this.#byKey.delete(own);
+  }
+
+  /** Only what was not sent yet stays: another stretch of the room comes. */
+  forget() {
+    this.#order = this.#order.filter((message) => !message.messageId);
+    this.#byKey = new Map(this.#order.map((message) => [message.tempId, message]));
   }
 
   /**
