@@ -240,8 +240,9 @@ async fn receipts_become_pointers_whatever_is_applied_twice() {
     }
     let room = Room {
         id: world.room.clone(),
-        kind: RoomKind::Group,
-        name: Some("Room".into()),
+        // Its making says nothing in it, as a group's does: what is unread is what is sent here.
+        kind: RoomKind::Direct,
+        name: None,
         description: None,
         avatar: None,
         private: true,
