@@ -42,7 +42,7 @@ async function restartable(t) {
   return { url, start, kill };
 }
 
-test("after kill -9 and a restart of solo under load nobody is shown a message twice, and nothing is lost", async (t) => {
+test("after kill -9 and a restart of solo under load nothing is lost, and told twice is only what is said to have waited", async (t) => {
   const solo = await restartable(t);
   const people = [];
   for (const name of ["Ann", "Ben"]) {
@@ -50,6 +50,12 @@ test("after kill -9 and a restart of solo under load nobody is shown a message t
     people.push({ user, socket: await connect(t, user, { url: solo.url, reconnectionDelay: 10, reconnectionDelayMax: 20 }) });
   }
   const roomId = await newGroup(people[0], people.slice(1));
+  // Sessions go with the process: who comes back begins anew, and gets what no pong of theirs had confirmed yet. It is told
+  // how much that is; clients drop the ids that they know.
+  const waiting = new Map(people.map(({ user }) => [user.name, 0]));
+  for (const { user, socket } of people) {
+    socket.on("message.waiting", ({ count }) => waiting.set(user.name, waiting.get(user.name) + count));
+  }
   const devices = people.map(({ user, socket }) => new Device(user.name, socket));
   const ledger = new Ledger();
   const traffic = new Traffic(ledger, devices, [roomId], { every: 1, within: 5_000 });
@@ -67,9 +73,10 @@ test("after kill -9 and a restart of solo under load nobody is shown a message t
   for (const device of devices) {
     // Over the old connection and the new one together.
     const live = device.runs.flat().map((message) => message.messageId);
-    assert.equal(live.length - new Set(live).size, 0, `messages that ${device.name} was told twice`);
+    const again = live.length - new Set(live).size;
+    assert.ok(again <= waiting.get(device.name), `${device.name} was told ${again} again, of ${waiting.get(device.name)} that waited`);
   }
-  // What was said while they were away they did not hear; it is in history.
+  // All of it is in history, once.
   const stored = await history(people[0].socket, roomId);
   assert.deepEqual(faults({ roomId, ledger, devices, stored, expectAll: false }), []);
   t.diagnostic(`${ledger.sends.length} messages, ${again} of them sent again`);

@@ -63,6 +63,9 @@ pub trait Fanout: Send + Sync + 'static {
         events: &[Delivery],
     ) -> Result<bool, Unavailable>;
 
+    /// Forgets a room's recent cache, because the store tells of it differently now. Its head stays.
+    async fn cool(&self, room: &RoomId) -> Result<(), Unavailable>;
+
     /// Subscribes this process to a room's channel. When it returns, everything published from then on is received
     /// (as far as the bus drops nothing). Subscriptions are renewed after a reconnect by the implementation.
     async fn subscribe(&self, room: &RoomId) -> Result<(), Unavailable>;

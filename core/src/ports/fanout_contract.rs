@@ -33,6 +33,7 @@ macro_rules! fanout_contract {
             heads_older_than_a_day_may_be_trimmed_and_that_is_told
             the_recent_cache_holds_the_newest_hundred_in_order_with_their_prev_chain
             the_recent_cache_answers_for_a_range_with_its_newest
+            a_cache_that_was_cooled_is_empty_and_the_room_goes_on
             a_cold_cache_is_filled_from_the_store_and_what_is_published_next_follows_on
             filling_a_cache_hides_nothing_newer_and_doubles_nothing
             a_cache_is_not_filled_where_something_may_lie_between
@@ -408,6 +409,17 @@ mod promises {
         assert_eq!(seqs(9, 20, 10).await, [0_i64; 0]);
         let unknown = room.fanout.recent(&RoomId::trusted("unknown"), Seq::ZERO, Seq::MAX, 10).await.expect("cache");
         assert!(unknown.is_empty());
+    }
+
+    pub async fn a_cache_that_was_cooled_is_empty_and_the_room_goes_on<S: Subject>(subject: &S) {
+        let room = Room::claimed(subject).await;
+        let records = room.messages(0..4);
+        room.apply(Position::START, &records[..3]).await;
+        room.fanout.cool(&room.id).await.expect("cooled");
+        assert!(room.fanout.recent(&room.id, Seq::ZERO, Seq::MAX, 10).await.expect("cache").is_empty());
+        room.apply(records[2].position(), &records[3..]).await;
+        let cached = room.fanout.recent(&room.id, Seq::ZERO, Seq::MAX, 10).await.expect("cache");
+        assert_eq!(cached.iter().map(|one| (one.prev, one.seq)).collect::<Vec<_>>(), [(Some(seq(2)), seq(3))]);
     }
 
     /// Records as a store that has them gives them back.

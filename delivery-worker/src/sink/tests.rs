@@ -100,6 +100,9 @@ impl Fanout for Scripts {
     ) -> Result<Vec<parlor_core::event::Delivery>, Unavailable> {
         unreachable!("a gateway's")
     }
+    async fn cool(&self, _: &RoomId) -> Result<(), Unavailable> {
+        unreachable!("a gateway's")
+    }
     fn remembers(&self) -> usize {
         unreachable!("a gateway's")
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, RoomKind};
-use parlor_core::ids::UserId;
+use parlor_core::ids::{RoomId, UserId};
 use parlor_core::membership::Change;
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::accounts::DELETED_NAME;
@@ -36,10 +36,11 @@ pub(crate) async fn erase(shared: &Arc<Shared>, user: &Actor) -> Result<(), Chat
     // Signed out first: nothing more comes from them.
     ports.accounts.end_sessions(&user.id, None).await.map_err(away)?;
     auth::end(shared, user, None).await?;
-    leave_all(shared, user).await?;
+    let rooms = leave_all(shared, user).await?;
     let id = UserId::trusted(format!("deleted-{}", Uuid::new_v4()));
     let heir = Actor { id, name: DELETED_NAME.into(), avatar: None };
     ports.accounts.delete(&user.id, &heir).await.map_err(away)?;
+    cool(shared, &rooms).await;
     tracing::info!(user = %user.id, "a user was deleted");
     let (shared, user) = (shared.clone(), user.id.clone());
     tokio::spawn(async move {
@@ -49,12 +50,25 @@ pub(crate) async fn erase(shared: &Arc<Shared>, user: &Actor) -> Result<(), Chat
         {
             tracing::warn!(%error, "messages that a deleted user sent last may still have their name");
         }
+        cool(&shared, &rooms).await;
     });
     Ok(())
 }
 
-/// Takes a user out of every room that can be left. Direct rooms stay, with nobody on the other side.
-async fn leave_all(shared: &Arc<Shared>, user: &Actor) -> Result<(), ChatError> {
+/// Has pages of these rooms read from the store again, where the user's name is gone. What is in the caches of channels
+/// ends with them, a day after it was said.
+async fn cool(shared: &Shared, rooms: &[RoomId]) {
+    for room in rooms {
+        if let Err(error) = shared.ports.fanout.cool(room).await {
+            tracing::debug!(%error, "a recent cache may still have a deleted user's name");
+        }
+    }
+}
+
+/// Takes a user out of every room that can be left. Direct rooms stay, with nobody on the other side. Returns all of
+/// their rooms.
+async fn leave_all(shared: &Arc<Shared>, user: &Actor) -> Result<Vec<RoomId>, ChatError> {
+    let mut seen = Vec::new();
     loop {
         let rooms = shared.ports.store.rooms_of(&user.id, ROOMS).await.map_err(|error| {
             tracing::warn!(%error, "a user's rooms could not be read");
@@ -62,6 +76,7 @@ async fn leave_all(shared: &Arc<Shared>, user: &Actor) -> Result<(), ChatError> 
         })?;
         let full = rooms.len() == ROOMS;
         let mut left = 0;
+        seen.extend(rooms.iter().map(|summary| summary.room.id.clone()));
         for room in rooms.iter().map(|summary| &summary.room).filter(|room| room.kind != RoomKind::Direct) {
             match decide(shared, &room.id, &Change::Leave { user: user.clone() }).await {
                 Ok(_) => left += 1,
@@ -73,7 +88,7 @@ async fn leave_all(shared: &Arc<Shared>, user: &Actor) -> Result<(), ChatError> 
             relay(shared, &room.id).await;
         }
         if !full || left == 0 {
-            return Ok(());
+            return Ok(seen);
         }
     }
 }

@@ -164,6 +164,15 @@ async fn drop_resends(
     Ok(())
 }
 
+/// Whether the caller may know what goes on in a room now: members, and in a channel who has entered it. Who has left
+/// may read what was said, and no more.
+pub(super) async fn present(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<(), ChatError> {
+    match readable(shared, caller, room).await? {
+        Seq::MAX => Ok(()),
+        _ => Err(ChatError::not_found("room")),
+    }
+}
+
 /// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving.
 pub(crate) async fn readable(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Seq, ChatError> {
     let not_found = || ChatError::not_found("room");

@@ -42,6 +42,9 @@ async fn accept(
     let user = &caller.user;
     shared.limiter.pass(&user.id, "message", shared.config.limits.message).await?;
     let target = find::target(shared, user, message, room.as_ref()).await?;
+    if target.standing.room.kind == RoomKind::Channel {
+        target.standing.admits(caller)?;
+    }
     if !membership::may_pin(&target.standing.room, &user.id, target.standing.role()) {
         return Err(ChatError::new(Code::Forbidden, "only a moderator or an admin may pin a message"));
     }

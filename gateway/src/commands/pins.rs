@@ -23,7 +23,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, rep
 
 async fn read(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Vec<StoredMessage>, ChatError> {
     shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
-    let below = history::readable(shared, caller, room).await?;
+    history::present(shared, caller, room).await?;
     let heads = history::heads(shared, room).await;
     let partition = shared.ports.log.partition_of(room);
     let stored = shared.ports.search.pins(room, partition, PINS).await.map_err(history::busy)?;
@@ -42,7 +42,7 @@ async fn read(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Ve
         }
     }
     let mut pinned = lay_over(pinned, &tail.events, |_, _| false);
-    pinned.retain(|message| message.room == *room && message.seq < below && order.contains(&message.id));
+    pinned.retain(|message| message.room == *room && order.contains(&message.id));
     pinned.sort_by_key(|message| order.iter().position(|id| *id == message.id));
     pinned.truncate(PINS);
     Ok(pinned)

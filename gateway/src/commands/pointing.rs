@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use parlor_core::error::ChatError;
+use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Ephemeral, RoomKind};
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::store::Read;
 use parlor_core::receipts::Pointers;
 use parlor_core::time::Timestamp;
 
-use super::{Reply, find};
+use super::{Reply, find, history};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::receipts::{READ_WITHIN, SLOWLY};
@@ -21,6 +22,9 @@ use crate::vocabularies::Answer;
 
 /// Messages that a channel hears of at once.
 const NAMED: usize = 100;
+/// How long a message's place is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(25);
 
 pub(super) struct Pointing {
     pub(super) room: Option<RoomId>,
@@ -77,17 +81,31 @@ async fn places(shared: &Arc<Shared>, caller: &Caller, to: &Pointing) -> Result<
             shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
         }
         match find::message(shared, &caller.user, *message, to.room.as_ref()).await {
-            Ok((place, _)) => {
-                if let Some(seq) = place.seq {
-                    add(place.room, seq);
-                }
-            }
+            Ok((place, _)) => match place.seq {
+                Some(seq) => add(place.room, seq),
+                // Sent here a moment ago: its place comes with its echo.
+                None => match placed(shared, &place.room, *message).await {
+                    Ok(seq) => add(place.room, seq),
+                    Err(error) => missing = Some(error),
+                },
+            },
             Err(error) => missing = Some(error),
         }
     }
     match missing {
         Some(error) if places.is_empty() => Err(error),
         _ => Ok(places),
+    }
+}
+
+/// The place of a message that was sent a moment ago, once anybody knows it: 500 ms at most.
+async fn placed(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Result<Seq, ChatError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match history::place(shared, room, message).await {
+            Err(error) if error.code == Code::Busy && Instant::now() < until => tokio::time::sleep(LOOK).await,
+            found => return found,
+        }
     }
 }
 

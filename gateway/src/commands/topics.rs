@@ -19,7 +19,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, lim
 
 async fn read(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, limit: u32) -> Result<Vec<String>, ChatError> {
     shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
-    history::readable(shared, caller, room).await?;
+    history::present(shared, caller, room).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     shared.ports.topics.top(room, limit).await.map_err(|error| {
         tracing::debug!(%error, "topics could not be read");

@@ -53,7 +53,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, act
 /// Who types in a room, for those who are in it.
 pub(super) async fn list(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, reply: Reply) {
     let listed = async {
-        super::history::readable(shared, caller, room).await?;
+        super::history::present(shared, caller, room).await?;
         shared.ports.presence.typists(room).await.map_err(|error| {
             tracing::debug!(%error, "who types could not be read");
             ChatError::busy("who types cannot be told right now")

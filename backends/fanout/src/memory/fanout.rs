@@ -227,6 +227,14 @@ impl Fanout for Memory {
         Ok(found)
     }
 
+    async fn cool(&self, room: &RoomId) -> Result<(), Unavailable> {
+        self.reach().await?;
+        if let Some(room) = self.shared.fanout.lock().rooms.get_mut(room) {
+            room.recent.clear();
+        }
+        Ok(())
+    }
+
     fn remembers(&self) -> usize {
         self.shared.recent
     }

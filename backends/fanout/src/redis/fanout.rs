@@ -119,6 +119,11 @@ impl Fanout for Redis {
         Ok(frames.iter().rev().filter_map(|cached| frame::delivery(cached)).collect())
     }
 
+    async fn cool(&self, room: &RoomId) -> Result<(), Unavailable> {
+        let key = self.keys.room("c", room);
+        self.commands.run("cool", async |client| client.del::<(), _>(key.clone()).await).await
+    }
+
     fn remembers(&self) -> usize {
         self.recent
     }
