@@ -17,15 +17,16 @@ const PATCH: MethodFilter = MethodFilter::PATCH;
 const DELETE: MethodFilter = MethodFilter::DELETE;
 
 /// Places in a path and the fields that they are.
-const PLACES: &[(&str, &str)] = &[("room", "roomId"), ("message", "messageId"), ("user", "userId"), ("emoji", "emoji")];
+pub(super) const PLACES: &[(&str, &str)] =
+    &[("room", "roomId"), ("message", "messageId"), ("user", "userId"), ("emoji", "emoji")];
 
 /// Every path with its methods: method, event, status.
-type Methods = &'static [(MethodFilter, &'static str, StatusCode)];
+pub(super) type Methods = &'static [(MethodFilter, &'static str, StatusCode)];
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
 
-const PATHS: &[(&str, Methods)] = &[
+pub(super) const PATHS: &[(&str, Methods)] = &[
     ("/api/rooms", &[(GET, "room.list", OK), (POST, "room.create", CREATED)]),
     ("/api/rooms/{room}", &[(GET, "room.get", OK), (PATCH, "room.update", OK), (DELETE, "room.delete", OK)]),
     ("/api/rooms/{room}/join", &[(POST, "room.join", OK)]),

@@ -24,6 +24,8 @@ mod rules;
 mod snake;
 
 #[cfg(test)]
+pub(crate) mod asyncapi;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod samples;
