@@ -99,7 +99,8 @@ web: web/dist/index.html
 web-test: web/node_modules/.package-lock.json
 	@cd web && npm test --silent
 
-WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null) \
+	$(shell find docs -type f)
 
 web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	@echo "building the web page"

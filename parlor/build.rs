@@ -1,5 +1,5 @@
 //! Takes the page that `npm run build` left in `web/dist` into the binary. Without it there is a page that says how to
-//! get it, so that the binary builds where no Node is.
+//! get it, so that the binary builds where no Node is. `docs/api` is in every binary.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,14 @@ fn main() -> io::Result<()> {
         collect(&dist, &dist, &mut files)?;
     } else {
         println!("cargo::rerun-if-changed={}", web.display());
-        files.push(("index.html".to_owned(), here.join("src/page/placeholder.html")));
+        for page in ["index.html", "docs/index.html"] {
+            files.push((page.to_owned(), here.join("src/page/placeholder.html")));
+        }
+    }
+    for name in ["openapi.json", "asyncapi.json"] {
+        let document = here.join("../docs/api").join(name);
+        println!("cargo::rerun-if-changed={}", document.display());
+        files.push((format!("docs/{name}"), document));
     }
     files.sort();
     let mut list = String::from("&[\n");

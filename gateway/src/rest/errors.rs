@@ -51,3 +51,27 @@ pub(crate) fn status(code: Code) -> StatusCode {
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::error::Code;
+
+    use super::status;
+
+    #[test]
+    fn the_page_of_errors_tells_every_code_with_its_status_and_whether_to_retry() {
+        let page = include_str!("../../../docs/errors.md");
+        let told: Vec<Vec<&str>> = page
+            .lines()
+            .filter(|line| line.starts_with("| `") && line.matches('|').count() == 5)
+            .map(|line| line.split('|').map(str::trim).collect())
+            .collect();
+        for code in Code::ALL {
+            let name = format!("`{}`", code.as_str());
+            let row = told.iter().find(|row| row[1] == name).unwrap_or_else(|| panic!("{name} has no line"));
+            assert_eq!(row[2], status(code).as_str(), "{name}");
+            assert_eq!(row[3], if code.retryable() { "yes" } else { "no" }, "{name}");
+        }
+        assert_eq!(told.len(), Code::ALL.len(), "{told:?}");
+    }
+}

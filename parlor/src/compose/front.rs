@@ -29,5 +29,8 @@ pub(super) fn make(
     if config.http.page {
         routes = routes.merge(page::routes(&slices::file_origins(config)));
     }
+    if config.http.docs {
+        routes = routes.merge(page::docs());
+    }
     Ok((gateway, routes))
 }

@@ -258,6 +258,9 @@ section! {
         trusted_proxies: Vec<String> = Vec::new(),
         /// Whether gateways serve Parlor's own page at `/`, for a first try. In development true.
         page: bool = false,
+        /// Whether gateways serve the documents for clients at `/docs`: events, requests, errors, limits. They hold no
+        /// secrets.
+        docs: bool = true,
     }
 }
 

@@ -1,4 +1,6 @@
-//! The page at `/`: files that were built beforehand and are part of the binary.
+//! The page at `/` and the documents at `/docs`: files that were built beforehand and are part of the binary.
+
+mod docs;
 
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use axum::http::header::{
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+pub(crate) use docs::routes as docs;
 
 /// Path below `/`, and content.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
@@ -33,10 +37,10 @@ pub(crate) fn routes(origins: &[String]) -> Router {
         let policy = policy.clone();
         move |path: &'static str| {
             let policy = policy.clone();
-            get(move || async move { file(path, &policy) })
+            get(move || async move { serve(path, &policy) })
         }
     };
-    let asset = move |Path(name): Path<String>| async move { file(&format!("assets/{name}"), &policy) };
+    let asset = move |Path(name): Path<String>| async move { serve(&format!("assets/{name}"), &policy) };
     Router::new()
         .route("/", page("index.html"))
         .route("/icon.svg", page("icon.svg"))
@@ -44,7 +48,7 @@ pub(crate) fn routes(origins: &[String]) -> Router {
         .route("/assets/{name}", get(asset))
 }
 
-fn file(path: &str, policy: &str) -> Response {
+fn serve(path: &str, policy: &str) -> Response {
     let Some((_, content)) = FILES.iter().find(|(name, _)| *name == path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -52,6 +56,7 @@ fn file(path: &str, policy: &str) -> Response {
         Some((_, "html")) => "text/html; charset=utf-8",
         Some((_, "js")) => "text/javascript; charset=utf-8",
         Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "json")) => "application/json",
         Some((_, "svg")) => "image/svg+xml",
         _ => "application/octet-stream",
     };
@@ -76,9 +81,9 @@ mod tests {
         let (_, page) = FILES.iter().find(|(name, _)| *name == "index.html").expect("a page");
         let page = std::str::from_utf8(page).expect("text");
         for asset in page.split('"').filter(|part| part.starts_with("assets/")) {
-            assert_eq!(file(asset, "").status(), StatusCode::OK, "{asset}");
+            assert_eq!(serve(asset, "").status(), StatusCode::OK, "{asset}");
         }
-        assert_eq!(file("assets/../index.html", "").status(), StatusCode::NOT_FOUND);
+        assert_eq!(serve("assets/../index.html", "").status(), StatusCode::NOT_FOUND);
     }
 
     #[test]
@@ -88,6 +93,6 @@ mod tests {
             assert!(policy.contains(&format!("{files} 'self' https://bucket.example")), "{policy}");
         }
         assert!(policy.contains("script-src 'self';") && policy.contains("style-src 'self';"), "{policy}");
-        assert_eq!(file("index.html", &policy).headers()[CONTENT_SECURITY_POLICY], policy);
+        assert_eq!(serve("index.html", &policy).headers()[CONTENT_SECURITY_POLICY], policy);
     }
 }
