@@ -21,7 +21,7 @@ async function run(t, seconds, token, ...filters) {
   t.after(() => rm(place, { recursive: true, force: true }));
   const args = ["run", `${ROOT}/docs/api/openapi.json`, "--url", NGINX];
   args.push("--checks", CHECKS.join(","), "--phases", "examples,coverage,fuzzing,stateful");
-  args.push("--max-examples", "12", "--max-time", String(seconds), "--seed", "1", "--no-shrink", "--workers", "2");
+  args.push("--max-examples", "12", "--max-time", String(seconds), "--seed", "1", "--no-shrink", "--workers", "1");
   args.push("--request-timeout", "20", "--warnings", "off", "--suppress-health-check", "all", ...filters);
   if (token) args.push("-H", `Authorization: Bearer ${token}`);
   // Where it keeps what it has found before.

@@ -18,6 +18,7 @@ mod files;
 mod me;
 #[cfg(test)]
 mod openapi;
+mod rejections;
 mod request;
 mod rooms;
 mod server;
@@ -29,6 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use parlor_core::command::Command;
@@ -51,6 +53,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     groups()
         .route("/api", any(|| async { unknown() }))
         .route("/api/{*path}", any(|| async { unknown() }))
+        .layer(from_fn(rejections::in_form))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(cors(shared))
         .with_state(shared.clone())

@@ -12,7 +12,7 @@ use super::words::{PROPERTIES, sentence};
 const FREE: [&str; 4] = ["metadata", "headers", "data", "dimensions"];
 
 /// Absent where there is nothing to say, though every sample happens to have them.
-const OPTIONAL: [&str; 20] = [
+const OPTIONAL: [&str; 21] = [
     "description",
     "name",
     "title",
@@ -33,10 +33,12 @@ const OPTIONAL: [&str; 20] = [
     "senderName",
     "reason",
     "retryAfter",
+    "lastSeen",
 ];
 
 /// `null` where there is nothing to say, though no sample may have it: the name of a direct room, for one.
-const NULLABLE: [&str; 6] = ["name", "title", "avatar", "avatar_url", "description", "lastSeen"];
+const NULLABLE: [&str; 8] =
+    ["name", "title", "avatar", "avatar_url", "description", "lastSeen", "nextCursor", "prevCursor"];
 
 /// The objects of one vocabulary by the name that they stand under.
 pub(crate) struct Forms {
