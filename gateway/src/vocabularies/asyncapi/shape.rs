@@ -88,6 +88,10 @@ impl Forms {
         if NULLABLE.contains(&name) {
             kinds.insert("null");
         }
+        if kinds.iter().eq(["null"].iter()) {
+            // A text or a time, where there is one.
+            kinds.insert("string");
+        }
         let inner = |value: &Value| value.as_object().is_some() && !FREE.contains(&name);
         let items: Vec<&Value> = values.iter().filter_map(|value| value.as_array()).flatten().collect();
         let objects = values.iter().any(|value| inner(value));
