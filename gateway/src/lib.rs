@@ -115,6 +115,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: files::Addresses,
     /// Uploads that pass through this gateway at once.
     pub(crate) uploading: Semaphore,
+    pub(crate) pouring: files::Pouring,
     pub(crate) passwords: auth::Passwords,
     pub(crate) server_keys: auth::ServerKeys,
     pub(crate) hub: hub::Hub,
@@ -139,6 +140,7 @@ impl Gateway {
             tokens: auth::Tokens::new(&config.auth),
             addresses: files::Addresses::new(config.auth.secrets(), &config.files.public_url),
             uploading: Semaphore::new(UPLOADING),
+            pouring: files::Pouring::default(),
             passwords: auth::Passwords::new(),
             server_keys: auth::ServerKeys::new(&config.auth.server_keys),
             hub: hub::Hub::new(ports.clone()),

@@ -62,7 +62,7 @@ pub struct Query<'a> {
 /// Where a search looks.
 #[derive(Clone, Copy, Debug)]
 pub enum Within<'a> {
-    /// In all rooms that have this user as a member; where they left, up to their leaving.
+    /// In all rooms that have this user as a member now.
     RoomsOf(&'a UserId),
     /// In one room, below this place. Whether the caller may read there is the caller's to know.
     Room(&'a RoomId, Seq),

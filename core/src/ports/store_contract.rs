@@ -70,7 +70,7 @@ macro_rules! store_contract {
             a_mark_from_another_room_does_not_touch_a_message
             pins_are_listed_the_last_pinned_first
             a_search_finds_words_and_phrases_newest_first_in_pages
-            a_search_sees_the_rooms_of_its_user_alone_and_those_left_up_to_the_leaving
+            a_search_sees_the_rooms_that_its_user_is_in_and_no_others
             neither_ciphertext_nor_what_is_deleted_is_found_and_an_edit_changes_what_is
             replies_are_read_by_what_they_answer
             counting_from_the_newest_leaves_deleted_messages_out

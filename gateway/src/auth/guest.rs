@@ -43,6 +43,11 @@ fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
 }
 
+/// Whether an id is a guest's. Accounts' ids are UUIDs, and an issuer's subject that begins like a guest's is treated as one.
+pub(crate) fn is_guest(user: &UserId) -> bool {
+    user.as_str().starts_with("guest-")
+}
+
 /// The guest of a lineage. The id is a hash of it, for the lineage is the guest's credential and is told to no one.
 pub(crate) fn guest(lineage: &str, name: Option<&str>) -> Identity {
     let hash = sha2::Sha256::digest(lineage.as_bytes());

@@ -11,7 +11,7 @@ use parlor_core::ids::{RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::search::CountedMessages;
 
-use super::{Reply, history};
+use super::{Reply, history, veil};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub;
@@ -54,8 +54,9 @@ async fn read(
     let end = hub::reaches(shared, room).await.map_err(busy)?;
     let until = Instant::now() + PATIENCE;
     loop {
-        let page = shared.ports.search.counted(room, partition, below, offset, limit).await.map_err(busy)?;
+        let mut page = shared.ports.search.counted(room, partition, below, offset, limit).await.map_err(busy)?;
         if Seq::new(generation, page.applied) >= end {
+            veil::veil(shared, room, below, &mut page.rows).await?;
             return Ok(page);
         }
         if Instant::now() >= until {

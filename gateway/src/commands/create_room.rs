@@ -11,6 +11,7 @@ use parlor_core::ports::store::Membership;
 
 use super::{Reply, append, join};
 use crate::Shared;
+use crate::auth;
 use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
@@ -26,7 +27,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, new: NewRoom, rep
 
 /// Who may make rooms: users, and guests where the settings say so.
 pub(super) fn may_create(shared: &Shared, caller: &Caller) -> Result<(), ChatError> {
-    if caller.client().is_some_and(|client| client.is_guest()) && !shared.config.rooms.guests_create {
+    if auth::is_guest(&caller.user.id) && !shared.config.rooms.guests_create {
         return Err(ChatError::new(Code::Forbidden, "guests may not make rooms"));
     }
     Ok(())

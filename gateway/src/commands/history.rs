@@ -13,6 +13,7 @@ use parlor_core::time::Timestamp;
 
 use super::Reply;
 use super::overlay::lay_over;
+use super::veil;
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub::{self, Tail, Unread};
@@ -94,6 +95,7 @@ pub(super) async fn read(
     if tail.raw {
         drop_resends(shared, &mut messages, &tail.events).await?;
     }
+    veil::veil(shared, room, ceiling, &mut messages).await?;
     Ok((messages, has_more))
 }
 

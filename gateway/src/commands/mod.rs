@@ -48,6 +48,7 @@ mod thread;
 mod topics;
 mod typing;
 mod update_room;
+mod veil;
 
 use std::sync::Arc;
 

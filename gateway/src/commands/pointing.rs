@@ -53,7 +53,11 @@ async fn point(shared: &Arc<Shared>, caller: &Caller, to: &Pointing) -> Result<(
     }
     let mut last = None;
     for (room, seq) in places {
-        move_to(shared, caller, &room, seq, to).await?;
+        move_to(shared, caller, &room, seq, to).await.map_err(|error| match error.code {
+            // Of a message one may not know whether it exists.
+            Code::NotFound if !to.messages.is_empty() => ChatError::not_found("message"),
+            _ => error,
+        })?;
         last = Some((room, seq));
     }
     last.ok_or_else(|| ChatError::not_found("message"))
@@ -139,6 +143,7 @@ async fn move_to(
     let standing = shared.memberships.standing(room, user, version).await?.ok_or_else(not_found)?;
     let now = Timestamp::now();
     if standing.room.kind == RoomKind::Channel {
+        standing.admits(caller)?;
         return channel(shared, caller, room, seq, to).await;
     }
     if standing.role().is_none() {
@@ -171,7 +176,8 @@ async fn channel(
     // Above the threshold nobody is told one by one.
     let live = shared.ports.presence.live(room, 0).await.map_or(u32::MAX, |(live, _)| live);
     if live <= shared.config.rooms.big {
-        let messages = to.messages.iter().copied().take(NAMED).collect();
+        let here = |message: &MessageId| shared.hub.recent.find(*message).is_some_and(|place| place.room == *room);
+        let messages = to.messages.iter().copied().filter(here).take(NAMED).collect();
         let user = caller.user.id.clone();
         let news = Ephemeral::Receipt { user, delivered: None, read: Some(seq), messages, at: Timestamp::now() };
         if let Err(error) = shared.ports.fanout.publish(room, &news).await {

@@ -10,6 +10,7 @@ use parlor_core::ports::store::RoomSummary;
 use super::{Reply, change, rooms};
 use crate::Shared;
 use crate::caller::Caller;
+use crate::receipts;
 use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, reply: Reply) {
@@ -36,6 +37,10 @@ async fn read(
             shared.ports.store.summary(id, &caller.user.id).await.map_err(rooms::busy)?
         }
     };
+    let mut summary = summary;
+    if let Some(summary) = &mut summary {
+        receipts::overlay(shared, &caller.user.id, std::slice::from_mut(summary)).await;
+    }
     let members = change::members(shared, &standing.room).await;
     Ok((standing.room, members, summary))
 }

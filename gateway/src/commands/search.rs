@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parlor_core::command::Search;
 use parlor_core::error::ChatError;
+use parlor_core::ids::Seq;
 use parlor_core::ports::search::{Place, Query, Within};
 use parlor_core::ports::store::StoredMessage;
 use parlor_core::search::Terms;
@@ -37,7 +38,10 @@ async fn find(shared: &Arc<Shared>, caller: &Caller, search: &Search) -> Result<
         None => None,
     };
     let within = match &search.room {
-        Some(room) => Within::Room(room, history::readable(shared, caller, room).await?),
+        Some(room) => {
+            history::present(shared, caller, room).await?;
+            Within::Room(room, Seq::MAX)
+        }
         None => Within::RoomsOf(&caller.user.id),
     };
     let limit = usize::try_from(search.limit).unwrap_or(1);

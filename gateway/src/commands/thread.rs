@@ -43,6 +43,9 @@ async fn read(shared: &Arc<Shared>, caller: &Caller, thread: &Thread) -> Result<
         parlor_core::error::Code::NotFound => ChatError::not_found("message"),
         _ => error,
     })?;
+    if place.seq.is_some_and(|seq| seq >= below) {
+        return Err(ChatError::not_found("message"));
+    }
     let (after, before) = (thread.after.unwrap_or(Seq::ZERO), below);
     let heads = history::heads(shared, room).await;
     let limit = usize::try_from(thread.limit).unwrap_or(1);

@@ -46,6 +46,10 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, act
     if let Err(error) = shared.limiter.pass(&user.id, "typing", shared.config.limits.typing).await {
         return reply.refuse(&error);
     }
+    // Who is blocked is not told so here: nobody hears it.
+    if room.as_str().starts_with("direct_") && shared.blocks.pass(&room, &user.id).await.is_err() {
+        return reply.ok(&Answer::Done);
+    }
     start(shared, client, user, room).await;
     reply.ok(&Answer::Done);
 }

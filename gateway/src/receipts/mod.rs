@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use parlor_core::ids::{RoomId, UserId};
+use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::receipts::Pointers;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +67,13 @@ impl Receipts {
         } else {
             metrics::counter!("parlor_receipts_dropped_total").increment(1);
         }
+    }
+
+    /// How far a user has read as far as anybody here knows, told or about to be.
+    fn read_here(&self, room: &RoomId, user: &UserId) -> Seq {
+        let key = (room.clone(), user.clone());
+        let gathered = self.gathered.lock().get(&key).map_or(Seq::ZERO, |waiting| waiting.to.read.seq);
+        gathered.max(self.known.lock().get(&key).map_or(Seq::ZERO, |known| known.read.seq))
     }
 
     /// How far a user is known here to have got.
@@ -119,7 +126,6 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
-    use parlor_core::ids::Seq;
     use parlor_core::time::Timestamp;
 
     use super::*;

@@ -57,27 +57,24 @@ impl Tally {
     }
 }
 
-/// Corrects a list of rooms by pointers that are further than the store's. The list stays as it is where the fan-out's
-/// memory does not answer.
+/// Corrects a list of rooms by pointers that are further than the store's, and by what was said here since. A room stays
+/// as the store has it where nothing newer is known.
 pub(crate) async fn overlay(shared: &Shared, user: &UserId, rooms: &mut [RoomSummary]) {
-    let unread: Vec<usize> = (0..rooms.len()).filter(|at| rooms[*at].unread > 0).collect();
-    let ids: Vec<RoomId> = unread.iter().map(|at| rooms[*at].room.id.clone()).collect();
+    let ids: Vec<RoomId> = rooms.iter().map(|summary| summary.room.id.clone()).collect();
     if ids.is_empty() {
         return;
     }
-    let Ok(pointers) = shared.ports.pointers.pointers_in(user, &ids).await else { return };
-    for (at, pointers) in unread.into_iter().zip(pointers) {
-        let summary = &mut rooms[at];
-        let read = pointers.read.seq;
-        if read <= summary.read {
-            continue;
-        }
-        let partition = shared.ports.log.partition_of(&summary.room.id);
+    let pointers = shared.ports.pointers.pointers_in(user, &ids).await.unwrap_or_default();
+    for (at, summary) in rooms.iter_mut().enumerate() {
+        let room = &summary.room.id;
+        let told = pointers.get(at).map_or(Seq::ZERO, |pointers| pointers.read.seq);
+        let read = told.max(shared.receipts.read_here(room, user));
         let newest = summary.last_message.as_ref().map_or(Seq::ZERO, |message| message.seq);
-        if read >= newest {
-            (summary.unread, summary.read) = (0, read);
-        } else if let Ok(stored) = shared.ports.progress.unread(&summary.room.id, partition, user, read).await {
-            (summary.unread, summary.read) = (stored.count, stored.read);
+        let behind = shared.hub.said(room, newest).is_some_and(|said| !said.is_empty());
+        if (summary.unread > 0 && read > summary.read || behind)
+            && let Some((unread, read)) = count(shared, room, user, read.max(summary.read)).await
+        {
+            (summary.unread, summary.read) = (unread, read);
         }
     }
 }

@@ -104,7 +104,8 @@ async fn login(State(shared): State<Arc<Shared>>, address: Address, Body(sign_in
         let (Login::Username(said) | Login::Email(said)) = by else { return Err(ChatError::not_found("account")) };
         let said: String = said.chars().filter(|char| !char.is_control()).take(255).collect();
         // What nobody can be called is looked for nowhere, and fails as slowly.
-        let could_be = credentials::username(&said).is_ok() || credentials::email(&said).is_ok();
+        let (Login::Username(raw) | Login::Email(raw)) = by else { return Err(ChatError::not_found("account")) };
+        let could_be = said == raw && (credentials::username(&said).is_ok() || credentials::email(&said).is_ok());
         shared.limiter.pass(&UserId::trusted(format!("account {}", said.to_lowercase())), "login", limit).await?;
         let found = if could_be { shared.ports.accounts.credentials(by).await } else { Ok(None) };
         let (account, hash) = found.map_err(|error| away(&error))?.unzip();

@@ -177,6 +177,7 @@ async fn take(
     if storage.blobs.size(&key).await.map_err(files::busy)?.is_some() {
         return Err(ChatError::new(Code::Conflict, "the file's bytes are there already"));
     }
+    let _own = shared.pouring.begin(id, &user.id)?;
     let _turn = shared.uploading.try_acquire().map_err(|_| ChatError::busy("too many uploads at this moment"))?;
     let pieces = std::mem::replace(body, futures_util::stream::empty().boxed());
     let outcome = pour(shared, storage, &file, &key, pieces, left).await;

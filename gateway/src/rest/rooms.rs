@@ -55,7 +55,6 @@ pub(super) const PATHS: &[(&str, Methods)] = &[
     ("/api/rooms/{room}/topics", &[(GET, "topics.get", OK)]),
     ("/api/search", &[(GET, "message.search", OK)]),
     ("/api/users/{user}/presence", &[(GET, "presence.last.seen", OK)]),
-    ("/api/presence", &[(PUT, "presence.status.update", OK)]),
     ("/api/blocks", &[(GET, "user.blocks", OK)]),
     ("/api/blocks/{user}", &[(PUT, "user.block", OK), (DELETE, "user.unblock", OK)]),
     ("/api/reports", &[(POST, "report", CREATED)]),

@@ -36,7 +36,7 @@ pub(super) async fn search(pool: &Pool, query: Query<'_>) -> Result<Vec<StoredMe
         Within::RoomsOf(_) => read!(
             " JOIN rooms r ON r.id = m.room_id AND r.deleted_at IS NULL \
               JOIN members me ON me.room_id = m.room_id AND me.user_id = $6 \
-                  AND (me.role <> 'left' OR m.seq <= me.left_seq) WHERE true"
+                  AND me.role <> 'left' WHERE true"
         ),
         Within::Room(..) => read!(" WHERE m.room_id = $6 AND m.seq < $7"),
     };
