@@ -17,8 +17,8 @@ use crate::{Shared, auth};
 /// Rooms that one user may have to be taken out of at a time.
 const ROOMS: usize = 1_000;
 
-/// What was on its way when the user went has been stored by then.
-const STRAGGLERS: Duration = Duration::from_secs(30);
+/// When to look again for what was on its way into the store when the user went: soon, and once it has certainly come.
+const STRAGGLERS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(28)];
 
 /// Deletes a user.
 ///
@@ -44,13 +44,15 @@ pub(crate) async fn erase(shared: &Arc<Shared>, user: &Actor) -> Result<(), Chat
     tracing::info!(user = %user.id, "a user was deleted");
     let (shared, user) = (shared.clone(), user.id.clone());
     tokio::spawn(async move {
-        tokio::time::sleep(STRAGGLERS).await;
-        if matches!(shared.ports.accounts.account(&user).await, Ok(None))
-            && let Err(error) = shared.ports.accounts.delete(&user, &heir).await
-        {
-            tracing::warn!(%error, "messages that a deleted user sent last may still have their name");
+        for wait in STRAGGLERS {
+            tokio::time::sleep(wait).await;
+            if matches!(shared.ports.accounts.account(&user).await, Ok(None))
+                && let Err(error) = shared.ports.accounts.delete(&user, &heir).await
+            {
+                tracing::warn!(%error, "messages that a deleted user sent last may still have their name");
+            }
+            cool(&shared, &rooms).await;
         }
-        cool(&shared, &rooms).await;
     });
     Ok(())
 }

@@ -237,7 +237,7 @@ fn document() -> Value {
             told.entry(event).or_default().extend(bodies);
         }
         for (event, bodies) in &told {
-            let answer = sentence(HEARD, event).is_none().then(|| "An answer, where no ack was asked for.");
+            let answer = sentence(HEARD, event).is_none().then_some("An answer, where no ack was asked for.");
             let summary = sentence(HEARD, event).or(answer).expect("one of the two");
             let heard = key("hear", event);
             messages.insert(

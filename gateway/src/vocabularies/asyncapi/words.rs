@@ -176,6 +176,7 @@ pub(super) const PROPERTIES: &[(&[&str], &str)] = &[
     (&["senderId", "sender_id"], "Who sent it."),
     (&["senderName", "sender_name"], "The sender's name."),
     (&["tempId"], "The client's own id of the message."),
+    (&["waited"], "True: it waited for the user, and may be older than what they have heard."),
     (&["content"], "The text."),
     (&["contentEncrypted", "content_encrypted"], "The content, as ciphertext where it is that."),
     (&["encrypted", "isEncrypted", "is_encrypted"], "Whether the content is ciphertext."),

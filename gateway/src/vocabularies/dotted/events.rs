@@ -70,7 +70,7 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
         News::Failed(error) => smallvec![errors::failed(error)],
         // Sent before the socket's vocabulary is known: in snake's words too.
         News::ServerFull => smallvec![errors::failed(&server_full()), snake::errors::failed(&server_full())],
-        News::Waited(message) => smallvec![Outgoing::new("message.received", &MessageForm::stored(message))],
+        News::Waited(message) => smallvec![Outgoing::new("message.received", &MessageForm::waited(message))],
         News::Waiting { count } => smallvec![Outgoing::new("message.waiting", &Waiting { count })],
         // Its ack, and what stock clients say of themselves, tell enough.
         News::Heartbeat | News::Recovered | News::Entered { .. } => SmallVec::new(),

@@ -37,6 +37,9 @@ pub(super) struct MessageForm<'a> {
     reactions: Vec<ReactionForm<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pinned: bool,
+    /// It waited for the user: it may be older than what they have heard.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     temp_id: Option<&'a str>,
 }
@@ -90,6 +93,7 @@ impl<'a> From<Said<'a>> for MessageForm<'a> {
             encrypted: message.encrypted,
             reactions: said.reactions.iter().map(ReactionForm::from).collect(),
             pinned: said.pinned,
+            waited: false,
             temp_id: message.temp_id.as_deref(),
         }
     }
@@ -98,6 +102,10 @@ impl<'a> From<Said<'a>> for MessageForm<'a> {
 impl<'a> MessageForm<'a> {
     pub(super) fn stored(message: &'a StoredMessage) -> Self {
         Said::stored(message).into()
+    }
+
+    pub(super) fn waited(message: &'a StoredMessage) -> Self {
+        Self { waited: true, ..Self::stored(message) }
     }
 }
 
