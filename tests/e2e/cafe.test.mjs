@@ -1,0 +1,135 @@
+// A café as its document describes it: anybody comes in, users are counted and not sockets, typing ends by itself.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, client, connect, newUser, randomUUID, tokenOf } from "../lib/clients.mjs";
+import { NGINX } from "../lib/place.mjs";
+import { extraGateway } from "../lib/process.mjs";
+import { answered } from "../lib/rest.mjs";
+import { heard, sleep } from "../lib/wait.mjs";
+
+const CAFE = { auth: { vocabulary: "cafe" } };
+const newCafe = () => `cafe-${randomUUID().slice(0, 8)}`;
+
+/** A guest of the café, who has said so and has been shown what was said before. */
+async function guest(t, cafeId, name, options = CAFE) {
+  const user = newUser(name);
+  const socket = await connect(t, user, options);
+  const shown = heard(socket, "message:history");
+  socket.emit("join:cafe", { cafeId });
+  await shown;
+  return { user, socket };
+}
+
+test("cafe: anybody comes in, is counted once however many tabs they have, and is gone with the last", async (t) => {
+  const cafeId = newCafe();
+  const ann = await guest(t, cafeId, "Ann");
+  const user = newUser("Ben");
+  const came = heard(ann.socket, "users:update", (update) => update.action === "join");
+  const first = await connect(t, user, CAFE);
+  first.emit("join:cafe", { cafeId });
+  const { cafeId: of, userCount, user: who } = await came;
+  assert.deepEqual([of, userCount, who.id, who.username], [cafeId, 2, user.id, "Ben"]);
+
+  const tab = await connect(t, user, CAFE);
+  tab.emit("join:cafe", { cafeId });
+  await heard(tab, "message:history");
+  const present = await answered(200, user, "GET", `/api/chat/presence/${cafeId}`);
+  assert.equal(present.userCount, 2);
+  assert.deepEqual(present.users.map(({ id }) => id).sort(), [ann.user.id, user.id].sort());
+
+  // Losing one tab changes nothing; losing the last is a leaving like any other.
+  let left = 0;
+  ann.socket.on("users:update", ({ action }) => (left += action === "leave" ? 1 : 0));
+  tab.close();
+  await sleep(500);
+  assert.equal(left, 0);
+  const gone = heard(ann.socket, "users:update", ({ action }) => action === "leave");
+  first.close();
+  assert.deepEqual([(await gone).userCount, (await gone).user.id], [1, user.id]);
+});
+
+test("cafe: who leaves is taken out and the others are told the new count", async (t) => {
+  const cafeId = newCafe();
+  const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
+  const told = heard(ann.socket, "users:update", ({ action }) => action === "leave");
+  ben.socket.emit("leave:cafe", { cafeId });
+  assert.deepEqual([(await told).userCount, (await told).cafeId], [1, cafeId]);
+  const refused = heard(ben.socket, "error");
+  ben.socket.emit("message:send", { cafeId, content: "still here?" });
+  assert.equal((await refused).code, "not_found");
+});
+
+test("cafe: a status that a user sets shows in the café and to requests", async (t) => {
+  const cafeId = newCafe();
+  const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
+  const told = heard(ann.socket, "users:update", ({ action, user }) => action === "status" && user.id === ben.user.id);
+  ben.socket.emit("presence:update", { status: "busy" });
+  await told;
+  const { users } = await answered(200, ann.user, "GET", `/api/chat/presence/${cafeId}`);
+  assert.equal(users.find(({ id }) => id === ben.user.id).status, "busy");
+});
+
+test("cafe: typing ends after 3 s, at once when it is said, and begins anew with each start", async (t) => {
+  const cafeId = newCafe();
+  const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
+  const indicator = (isTyping) => heard(ann.socket, "typing:indicator", (told) => told.isTyping === isTyping);
+  let [on, off] = [indicator(true), indicator(false)];
+  ben.socket.emit("typing:start", { cafeId });
+  assert.deepEqual(await on, { userId: ben.user.id, username: "Ben", isTyping: true, cafeId });
+  const began = Date.now();
+  // A second start two seconds later: the first one's timer does not end it.
+  await sleep(2_000);
+  ben.socket.emit("typing:start", { cafeId });
+  await off;
+  assert.ok(Date.now() - began >= 4_500, `ended after ${Date.now() - began} ms`);
+  [on, off] = [indicator(true), indicator(false)];
+  ben.socket.emit("typing:start", { cafeId });
+  await on;
+  ben.socket.emit("typing:stop", { cafeId });
+  await off;
+});
+
+test("cafe: content has at most 500 characters, and what is refused says why", async (t) => {
+  const cafeId = newCafe();
+  const ann = await guest(t, cafeId, "Ann");
+  const heardIt = heard(ann.socket, "message:new");
+  ann.socket.emit("message:send", { cafeId, content: "é".repeat(500) });
+  assert.equal((await heardIt).message.content.length, 500);
+  const refused = heard(ann.socket, "error");
+  ann.socket.emit("message:send", { cafeId, content: "é".repeat(501) });
+  assert.equal((await refused).code, "content_too_long");
+});
+
+test("cafe: a message over the limit, and the same again within seconds, are refused by their codes", async (t) => {
+  const url = await extraGateway(t, "cafe-limits", "limits.message=3/60s", "limits.spam=10s");
+  const cafeId = newCafe();
+  const ann = await guest(t, cafeId, "Ann", { ...CAFE, url });
+  assert.ok((await ask(ann.socket, "message:send", { cafeId, content: "hello" })).id);
+  const again = heard(ann.socket, "error", ({ code }) => code === "SPAM_DETECTED");
+  ann.socket.emit("message:send", { cafeId, content: "hello" });
+  await again;
+  for (const content of ["one", "two", "three"]) await ask(ann.socket, "message:send", { cafeId, content });
+  const over = heard(ann.socket, "error", ({ code }) => code === "RATE_LIMIT_EXCEEDED");
+  ann.socket.emit("message:send", { cafeId, content: "four" });
+  assert.ok((await over).retryAfter >= 1);
+});
+
+test("cafe: after a reconnection the user is back in the café without joining", async (t) => {
+  const cafeId = newCafe();
+  const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
+  const back = heard(ben.socket, "connect");
+  ben.socket.io.engine.close();
+  await back;
+  const heardIt = heard(ben.socket, "message:new", ({ message }) => message.content === "welcome back");
+  ann.socket.emit("message:send", { cafeId, content: "welcome back" });
+  await heardIt;
+});
+
+test("cafe and conversations: nothing is accepted before a valid token", async (t) => {
+  for (const vocabulary of ["cafe", "conversations"]) {
+    const socket = client(t, NGINX, { vocabulary, token: `${await tokenOf(newUser("Ann"))}x` });
+    const refused = heard(socket, "connect_error");
+    socket.connect();
+    assert.equal((await refused).message, "Invalid token");
+  }
+});
