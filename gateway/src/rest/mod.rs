@@ -23,6 +23,7 @@ mod request;
 mod rooms;
 mod server;
 mod signed_in;
+mod whole;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .route("/api", any(|| async { unknown() }))
         .route("/api/{*path}", any(|| async { unknown() }))
         .layer(from_fn(rejections::in_form))
+        .layer(from_fn(whole::in_full))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(cors(shared))
         .with_state(shared.clone())
