@@ -58,3 +58,12 @@ test("whatever a server key asks is answered as the document says, and never wit
 test("whatever somebody asks without a token is answered as the document says, and never with a fault of the server's", async (t) => {
   await run(t, 30, undefined);
 });
+
+test("a body far over the limit is read and refused, never cut off half-way", async () => {
+  for (let i = 0; i < 5; i++) {
+    const body = JSON.stringify({ name: "x".repeat(1_000_000) });
+    const answer = await fetch(`${NGINX}/api/rooms`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    assert.equal(answer.status, 413);
+    assert.equal((await answer.json()).error, "too_large");
+  }
+});
