@@ -12,7 +12,7 @@ use super::words::{PROPERTIES, sentence};
 const FREE: [&str; 4] = ["metadata", "headers", "data", "dimensions"];
 
 /// Absent where there is nothing to say, though every sample happens to have them.
-const OPTIONAL: [&str; 21] = [
+const OPTIONAL: [&str; 22] = [
     "description",
     "name",
     "title",
@@ -34,11 +34,24 @@ const OPTIONAL: [&str; 21] = [
     "reason",
     "retryAfter",
     "lastSeen",
+    "last_message_at",
 ];
 
 /// `null` where there is nothing to say, though no sample may have it: the name of a direct room, for one.
-const NULLABLE: [&str; 8] =
-    ["name", "title", "avatar", "avatar_url", "description", "lastSeen", "nextCursor", "prevCursor"];
+const NULLABLE: [&str; 12] = [
+    "name",
+    "title",
+    "avatar",
+    "avatar_url",
+    "description",
+    "lastSeen",
+    "nextCursor",
+    "prevCursor",
+    "reason",
+    "until",
+    "lastMessage",
+    "last_message",
+];
 
 /// The objects of one vocabulary by the name that they stand under.
 pub(crate) struct Forms {
@@ -114,7 +127,9 @@ impl Forms {
         }
         if kinds.iter().all(|kind| matches!(*kind, "string" | "null")) && kinds.contains("string") {
             let texts = || values.iter().filter_map(|value| value.as_str());
-            if texts().all(|text| text.len() == 24 && text.ends_with('Z') && text.contains('T')) {
+            if texts().next().is_none() {
+                // No sample shows one.
+            } else if texts().all(|text| text.len() == 24 && text.ends_with('Z') && text.contains('T')) {
                 schema["format"] = "date-time".into();
             } else if texts().all(|text| uuid::Uuid::try_parse(text).is_ok()) {
                 schema["format"] = "uuid".into();
