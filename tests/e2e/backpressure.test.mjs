@@ -36,13 +36,13 @@ test("a hundred readers that stop, or read 1 KiB/s, are closed; memory stays fla
   const before = await rssOf(pid);
   readers.forEach((wire, i) => wire.reads(i % 2 ? "1 KiB/s" : "not at all"));
 
-  // About 31 KB each, 200 KB a second, until all of them are gone: slow enough that the gauge, which is sampled every
+  // About 31 KB each, 120 KB a second, until all of them are gone: slow enough that the gauge, which is sampled every
   // 5 s, sees the queues before they reach their bound.
   const content = "🟦".repeat(3_990);
   const metadata = { filler: "x".repeat(15_500) };
   const acks = [];
   let [highest, queued] = [before, 0];
-  const flood = setInterval(() => acks.push(send(sender, roomId, content, { tempId: randomUUID(), metadata }, 20_000)), 150);
+  const flood = setInterval(() => acks.push(send(sender, roomId, content, { tempId: randomUUID(), metadata }, 20_000)), 250);
   t.after(() => clearInterval(flood));
   await until("all of them are closed as slow consumers", async () => {
     highest = Math.max(highest, await rssOf(pid));

@@ -19,7 +19,7 @@ async function restartable(t) {
   const port = FREE_PORTS + 1_000;
   const url = `http://127.0.0.1:${port}`;
   const args = ["solo", "--listen", `127.0.0.1:${port}`, "--data-dir", data];
-  for (const tier of ["message", "join", "history"]) args.push("--set", `limits.${tier}=off`);
+  for (const tier of ["message", "join", "history", "event"]) args.push("--set", `limits.${tier}=off`);
   let child;
   const start = async () => {
     child = spawn(PARLOR, args, { env: bareEnvironment(), stdio: "ignore" });
