@@ -3,11 +3,11 @@
 //!
 //! The files, in the order in which a message meets them:
 //!
-//! * [`sink`]: which records are pushed, and when the position moves past them;
-//! * [`announce`]: what a message looks like on a lock screen;
-//! * [`audience`]: who is away, has not read it, and where their devices are;
-//! * [`tries`]: trying a service again, and giving up;
-//! * [`web`], [`fcm`], [`apns`]: the services, over [`http`], with one [`payload`].
+//! * `sink`: which records are pushed, and when the position moves past them;
+//! * `announce`: what a message looks like on a lock screen;
+//! * `audience`: who is away, has not read it, and where their devices are;
+//! * `tries`: trying a service again, and giving up;
+//! * `web`, `fcm`, `apns`: the services, over `http`, with one `payload`.
 
 mod announce;
 mod apns;

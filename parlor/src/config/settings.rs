@@ -356,7 +356,7 @@ section! {
         apns_team: String = String::new(),
         /// APNs: the app's bundle id.
         apns_topic: String = String::new(),
-        /// APNs: where it is served; https://api.sandbox.push.apple.com for apps in development.
+        /// APNs: where it is served; `https://api.sandbox.push.apple.com` for apps in development.
         apns_endpoint: String = "https://api.push.apple.com".into(),
         /// How long a message waits for its members to come back or read it before it is pushed.
         delay: Span = Span::seconds(2),
