@@ -1,0 +1,42 @@
+// Who is not a member any more, and who never had an account: what they may not do, by whichever way they come.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, client, connect, done, history, newGroup, newUser, send } from "../lib/clients.mjs";
+import { solo } from "../lib/process.mjs";
+import { expecting, request } from "../lib/rest.mjs";
+import { heard, until } from "../lib/wait.mjs";
+
+test("guests with a token make no rooms where guests may not, over a socket or by request", async (t) => {
+  const url = await solo(t, "rooms.guests_create=false");
+  const { body } = await expecting(201, url, "POST", "/api/auth/guest", { body: { name: "Gus" } });
+  const partner = newUser("Ann");
+  await connect(t, partner, { url });
+  const refused = await request(url, "POST", "/api/rooms", { token: body.token, body: { name: "Mine", memberIds: [partner.id] } });
+  assert.deepEqual([refused.status, refused.body.error], [403, "forbidden"]);
+  const socket = client(t, url, { token: body.token });
+  const welcome = heard(socket, "connection.authenticated");
+  socket.connect();
+  await welcome;
+  assert.equal((await ask(socket, "room.create", { name: "Mine", memberIds: [partner.id] })).error, "forbidden");
+});
+
+test("who has left sees nothing of what was done to messages afterwards", async (t) => {
+  const url = await solo(t);
+  const people = [];
+  for (const name of ["Ann", "Ben"]) {
+    const user = newUser(name);
+    people.push({ user, socket: await connect(t, user, { url }) });
+  }
+  const [ann, ben] = people;
+  const roomId = await newGroup(ann, [ben]);
+  const { messageId } = await send(ann.socket, roomId, "as it was");
+  await done(ben.socket, "room.leave", { roomId });
+  await done(ann.socket, "message.edit", { messageId, roomId, content: "a secret" });
+  await done(ann.socket, "message.react", { messageId, roomId, emoji: "👍" });
+  const shown = async (socket) => (await history(socket, roomId)).find((message) => message.messageId === messageId);
+  await until("the edit is stored", async () => (await shown(ann.socket)).content === "a secret");
+  const left = await until("Ben may read", () => shown(ben.socket).catch(() => undefined));
+  assert.deepEqual([left.content, left.reactions], ["", undefined]);
+  assert.equal((await ask(ben.socket, "message.search", { query: "secret", roomId })).error, "not_found");
+  assert.deepEqual((await done(ben.socket, "message.search", { query: "secret" })).messages, []);
+});
