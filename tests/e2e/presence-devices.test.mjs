@@ -41,6 +41,19 @@ test("the strongest of a user's devices is shown: busy, else online, else away",
   await back;
 });
 
+test("who has moved to another gateway and goes away is away at once, whatever they left behind", async (t) => {
+  const { ben, watcher, desk, phone } = await scene(t);
+  desk.close();
+  // A moment for its gateway to notice; its grace is 10 s.
+  await sleep(500);
+  const began = Date.now();
+  const away = becomes(watcher, ben.id, "away");
+  await done(phone, "presence.status.update", { status: "away" });
+  await away;
+  assert.ok(Date.now() - began < 9_000, "no grace is waited for");
+  assert.equal((await statusOf(watcher, ben.id)).status, "away");
+});
+
 test("changes close together are told as one, and the same again is not told", async (t) => {
   const { watcher, ben, desk, phone, told } = await scene(t);
   await done(phone, "presence.status.update", { status: "away" });

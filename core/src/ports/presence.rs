@@ -20,12 +20,16 @@ pub const GATEWAY_LEASE: Duration = Duration::from_secs(10);
 #[async_trait]
 pub trait Presence: Send + Sync + 'static {
     /// Takes or renews the leases of `users` on `gateway` for [`LEASE`]; a new one is online, a renewed one keeps its
-    /// status. Returns those who have just come online to others: before they had no lease anywhere, or only hidden ones.
-    async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<UserId>, Unavailable>;
+    /// status, and lingers no more. Returns those whom others see differently now, in the order given, and as what.
+    async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<(UserId, Status)>, Unavailable>;
 
     /// Sets the status of a user's lease on a gateway, if there is one. What others see is the strongest of all the
     /// user's leases: busy, else online, else away; offline if every one is hidden (set to offline).
     async fn set_status(&self, gateway: &str, user: &UserId, status: Status) -> Result<Moved, Unavailable>;
+
+    /// The user has no socket on a gateway any more, and may be back in a moment: the lease there, if there is one, counts
+    /// until it ends, or until the user takes a new lease or sets a status on another gateway, which ends it.
+    async fn linger(&self, gateway: &str, user: &UserId) -> Result<(), Unavailable>;
 
     /// Ends the lease of a user on a gateway, with its status, and notes the time as last seen; for a hidden one the
     /// time at which it was hidden.

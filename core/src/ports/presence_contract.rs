@@ -20,6 +20,10 @@ macro_rules! presence_contract {
             the_strongest_status_of_all_devices_is_shown
             who_hides_is_offline_to_others_until_a_device_shows_itself
             a_status_lives_as_long_as_its_lease
+            who_comes_online_on_another_device_is_away_no_more
+            who_has_moved_to_another_gateway_is_seen_as_there
+            a_lease_lingers_until_its_user_is_back
+            who_was_hidden_stays_hidden_while_their_lease_lingers
             a_gateway_that_falls_silent_leaves_no_ghosts
             a_ghost_who_is_back_elsewhere_never_went_away
             a_gateway_that_was_buried_is_told_so_once
@@ -59,6 +63,10 @@ fn user(id: &str) -> UserId {
     UserId::trusted(id)
 }
 
+fn online(id: &str) -> (UserId, Status) {
+    (user(id), Status::Online)
+}
+
 fn actor(id: &str) -> Actor {
     Actor { id: user(id), name: format!("{id}'s name").into(), avatar: Some("https://example.org/a.png".into()) }
 }
@@ -87,8 +95,8 @@ mod promises {
         let presence = subject.client();
         let both = [user("ann"), user("bob")];
         assert_eq!(status(&*presence, "ann").await, Status::Offline);
-        assert_eq!(presence.arrive("gw-1", &both[..1]).await.expect("arrived"), [user("ann")]);
-        assert_eq!(presence.arrive("gw-1", &both).await.expect("arrived"), [user("bob")]);
+        assert_eq!(presence.arrive("gw-1", &both[..1]).await.expect("arrived"), [online("ann")]);
+        assert_eq!(presence.arrive("gw-1", &both).await.expect("arrived"), [online("bob")]);
         assert!(presence.arrive("gw-2", &both).await.expect("arrived").is_empty());
         assert_eq!(status(&*presence, "ann").await, Status::Online);
     }
@@ -108,7 +116,7 @@ mod promises {
         assert_eq!(seen.status, Status::Offline);
         let at = seen.last_seen.expect("noted");
         assert!((at.0 - began.0).abs() < 5_000, "{at} is not about {began}");
-        assert_eq!(presence.arrive("gw-1", &[user("ann")]).await.expect("arrived"), [user("ann")], "and back");
+        assert_eq!(presence.arrive("gw-1", &[user("ann")]).await.expect("arrived"), [online("ann")], "and back");
     }
 
     pub async fn the_strongest_status_of_all_devices_is_shown<S: Subject>(subject: &S) {
@@ -138,7 +146,7 @@ mod promises {
         sleep(0.3).await;
         assert!(presence.arrive("gw-1", &[user("ann")]).await.expect("renewed").is_empty());
         assert_eq!(status(&*presence, "ann").await, Status::Offline, "renewing does not show it");
-        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [user("ann")], "another device");
+        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [online("ann")], "another device");
         assert_eq!(status(&*presence, "ann").await, Status::Online);
         let depart = presence.depart("gw-2", &user("ann")).await.expect("departed");
         assert_eq!(depart, Moved { before: Status::Online, after: Status::Offline });
@@ -155,6 +163,69 @@ mod promises {
         presence.depart("gw-1", &user("ann")).await.expect("departed");
         presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
         assert_eq!(status(&*presence, "ann").await, Status::Online, "a new lease begins online");
+    }
+
+    pub async fn who_comes_online_on_another_device_is_away_no_more<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        presence.set_status("gw-1", &user("ann"), Status::Away).await.expect("set");
+        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [online("ann")]);
+        assert!(presence.arrive("gw-2", &[user("ann")]).await.expect("renewed").is_empty());
+    }
+
+    pub async fn who_has_moved_to_another_gateway_is_seen_as_there<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        let moved = |before, after| Moved { before, after };
+        let set = async |gateway: &str, to| presence.set_status(gateway, &user("ann"), to).await.expect("set");
+        presence.linger("gw-1", &user("ann")).await.expect("no lease to linger");
+        assert_eq!(status(&*presence, "ann").await, Status::Offline);
+        for gateway in ["gw-1", "gw-2"] {
+            presence.arrive(gateway, &[user("ann")]).await.expect("arrived");
+        }
+        presence.linger("gw-1", &user("ann")).await.expect("lingers");
+        assert_eq!(set("gw-2", Status::Away).await, moved(Status::Online, Status::Away), "where they are now");
+        let depart = presence.depart("gw-1", &user("ann")).await.expect("departed");
+        assert_eq!(depart, moved(Status::Away, Status::Away));
+
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        assert_eq!(set("gw-1", Status::Busy).await, moved(Status::Online, Status::Busy));
+        presence.linger("gw-1", &user("ann")).await.expect("lingers");
+        assert_eq!(status(&*presence, "ann").await, Status::Busy, "they may be back in a moment");
+        assert!(presence.arrive("gw-2", &[user("ann")]).await.expect("renewed").is_empty());
+        assert_eq!(presence.arrive("gw-3", &[user("ann")]).await.expect("arrived"), [online("ann")]);
+    }
+
+    pub async fn a_lease_lingers_until_its_user_is_back<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        for gateway in ["gw-1", "gw-2"] {
+            presence.arrive(gateway, &[user("ann")]).await.expect("arrived");
+            presence.set_status(gateway, &user("ann"), Status::Away).await.expect("set");
+        }
+        for gateway in ["gw-1", "gw-2"] {
+            presence.linger(gateway, &user("ann")).await.expect("lingers");
+        }
+        assert_eq!(status(&*presence, "ann").await, Status::Away);
+        assert!(presence.arrive("gw-1", &[user("ann")]).await.expect("back").is_empty(), "with the status it had");
+        let busy = presence.set_status("gw-1", &user("ann"), Status::Busy).await.expect("set");
+        assert_eq!(busy, Moved { before: Status::Away, after: Status::Busy });
+        presence.arrive("gw-2", &[user("ann")]).await.expect("arrived");
+        assert_eq!(status(&*presence, "ann").await, Status::Busy, "it lingers no more");
+        presence.linger("gw-1", &user("ann")).await.expect("lingers");
+        sleep(1.2).await;
+        assert_eq!(status(&*presence, "ann").await, Status::Offline, "lingering renews nothing");
+    }
+
+    pub async fn who_was_hidden_stays_hidden_while_their_lease_lingers<S: Subject>(subject: &S) {
+        let presence = subject.client();
+        presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
+        presence.set_status("gw-1", &user("ann"), Status::Offline).await.expect("hidden");
+        let hidden = presence.look(&[user("ann")]).await.expect("looked")[0];
+        sleep(0.1).await;
+        presence.linger("gw-1", &user("ann")).await.expect("lingers");
+        assert_eq!(presence.look(&[user("ann")]).await.expect("looked")[0], hidden);
+        presence.depart("gw-1", &user("ann")).await.expect("departed");
+        let gone = presence.look(&[user("ann")]).await.expect("looked")[0];
+        assert_eq!(gone, hidden, "last seen when they hid");
     }
 
     pub async fn a_gateway_that_falls_silent_leaves_no_ghosts<S: Subject>(subject: &S) {
@@ -239,7 +310,7 @@ mod promises {
         let seen = presence.look(&[user("ann")]).await.expect("looked")[0];
         assert_eq!(seen.status, Status::Offline);
         assert!(seen.last_seen.is_some());
-        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [user("ann")]);
+        assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [online("ann")]);
     }
 
     pub async fn a_renewed_lease_lives_on<S: Subject>(subject: &S) {
@@ -256,7 +327,9 @@ mod promises {
         let presence = subject.client();
         let users: Vec<_> = (0..2_000).map(|n| user(&format!("user-{n}"))).collect();
         presence.arrive("gw-1", &users[..3]).await.expect("arrived");
-        assert_eq!(presence.arrive("gw-2", &users).await.expect("arrived"), users[3..], "in the order given");
+        let came = presence.arrive("gw-2", &users).await.expect("arrived");
+        let rest: Vec<_> = users[3..].iter().map(|user| (user.clone(), Status::Online)).collect();
+        assert_eq!(came, rest, "in the order given");
         let asked = [users[1_999].clone(), user("nobody"), users[0].clone()];
         let seen: Vec<_> = presence.look(&asked).await.expect("looked").iter().map(|seen| seen.status).collect();
         assert_eq!(seen, [Status::Online, Status::Offline, Status::Online], "in the order asked for");

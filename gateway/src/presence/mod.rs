@@ -2,9 +2,12 @@
 //!
 //! A user has as many leases as gateways on which they have a socket; what others see is the strongest of them, and on
 //! one gateway the strongest of the user's sockets: busy, else online, else away; offline where all are hidden
-//! (`status`). A gateway has a lease of its own, under a name that no other process has had: when it falls silent, any
-//! other one ends what it held and tells its users' rooms (`ghosts`). When somebody was last here is written to the
-//! store a few at a time (`seen`).
+//! (`status`). During the grace a lease lingers: what its user takes or sets on another gateway ends it. What rooms
+//! could not be told is told later, as it is then.
+//!
+//! A gateway has a lease of its own, under a name that no other process has had: when it falls silent, any other one
+//! ends what it held and tells its users' rooms (`ghosts`). When somebody was last here is written to the store a few at
+//! a time (`seen`).
 
 mod counts;
 mod ghosts;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use parlor_core::event::{Ephemeral, RoomKind, Status};
 use parlor_core::ids::{RoomId, UserId};
+use parlor_core::ports::Unavailable;
 use parlor_core::ports::presence::RENEW;
 use parlor_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -70,13 +74,51 @@ impl State {
 /// A socket has become somebody and has entered its rooms.
 pub(crate) async fn arrived(shared: &Arc<Shared>, client: &Arc<Client>) {
     let Some(user) = client.user() else { return };
-    let came = shared.ports.presence.arrive(&shared.presence.name(), std::slice::from_ref(&user.id)).await;
-    match came {
-        Ok(came) if !came.is_empty() => announce(shared, &user.id, &client.rooms(), Status::Online).await,
-        // A socket begins online, whatever the user's others here are.
-        Ok(_) => status::refresh(shared, &user.id).await,
-        Err(error) => tracing::debug!(%error, "a presence lease could not be taken"),
+    if let Err(error) = arrive(shared, client, &user.id).await {
+        tracing::debug!(%error, "a presence lease could not be taken; it is tried again");
+        let (shared, client) = (shared.clone(), client.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            again(|| !client.socket.is_open(), || arrive(&shared, &client, &user.id)).await;
+        });
     }
+}
+
+async fn arrive(shared: &Shared, client: &Client, user: &UserId) -> Result<(), Unavailable> {
+    take_lease(shared, user, &client.rooms()).await?;
+    // A socket begins online, whatever the user's others here are.
+    status::refresh(shared, user).await;
+    Ok(())
+}
+
+/// Takes a user's lease here, and tells the rooms what they see of the user by that.
+async fn take_lease(shared: &Shared, user: &UserId, rooms: &[RoomId]) -> Result<(), Unavailable> {
+    let came = shared.ports.presence.arrive(&shared.presence.name(), std::slice::from_ref(user)).await?;
+    if let Some((_, status)) = came.first()
+        && let Err(error) = announce(shared, user, rooms, *status).await
+    {
+        tracing::debug!(%error, "presence could not be told; it is told later");
+        shared.presence.changes.tell_later(user, Status::Offline);
+    }
+    Ok(())
+}
+
+/// Tries until it works, at most until a lease has run out by itself, or it is `over`.
+async fn again<T, F>(over: impl Fn() -> bool, attempt: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, Unavailable>>,
+{
+    for _ in 0..TRIES {
+        match attempt().await {
+            Ok(done) => return Some(done),
+            Err(error) => tracing::debug!(%error, "presence could not be changed or told; it is tried again"),
+        }
+        tokio::time::sleep(AGAIN).await;
+        if over() {
+            break;
+        }
+    }
+    None
 }
 
 /// A socket is gone; `rooms` are those it was in.
@@ -94,6 +136,7 @@ pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<
     } else {
         let (shared, user) = (shared.clone(), user.id);
         tokio::spawn(async move {
+            linger(&shared, &user).await;
             tokio::time::sleep(GRACE).await;
             if shared.clients.of(&user).is_empty() {
                 depart(&shared, &user, &rooms).await;
@@ -102,42 +145,44 @@ pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<
     }
 }
 
-async fn depart(shared: &Arc<Shared>, user: &UserId, rooms: &[RoomId]) {
+/// The user may be back in a moment, here or elsewhere. Best effort.
+async fn linger(shared: &Shared, user: &UserId) {
+    if let Err(error) = shared.ports.presence.linger(&shared.presence.name(), user).await {
+        tracing::debug!(%error, "a presence lease does not linger but counts");
+    }
+    if !shared.clients.of(user).is_empty() {
+        // They are back already, and may have been before the lease began to linger.
+        _ = take_lease(shared, user, &rooms_here(shared, user)).await;
+    }
+}
+
+async fn depart(shared: &Shared, user: &UserId, rooms: &[RoomId]) {
     let hidden = shared.presence.changes.is_hidden(user);
-    for _ in 0..TRIES {
-        match shared.ports.presence.depart(&shared.presence.name(), user).await {
-            Ok(moved) => {
-                shared.presence.changes.forget(user);
-                if moved.after == Status::Offline {
-                    shared.presence.seen.note(user, Timestamp::now());
-                }
-                // Where the lease had run out before, nobody was told.
-                if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
-                    announce(shared, user, rooms, moved.after).await;
-                }
-                return;
-            }
-            Err(error) => tracing::debug!(%error, "a presence lease could not be ended; it is tried again"),
-        }
-        tokio::time::sleep(AGAIN).await;
-        if !shared.clients.of(user).is_empty() {
-            return;
-        }
+    let back = || !shared.clients.of(user).is_empty();
+    let name = shared.presence.name();
+    let Some(moved) = again(back, || shared.ports.presence.depart(&name, user)).await else { return };
+    shared.presence.changes.forget(user);
+    if moved.after == Status::Offline {
+        shared.presence.seen.note(user, Timestamp::now());
+    }
+    // Where the lease had run out before, nobody was told.
+    if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
+        again(back, || announce(shared, user, rooms, moved.after)).await;
     }
 }
 
 /// Tells the rooms of a user that their presence changed; big rooms show counts instead.
-async fn announce(shared: &Arc<Shared>, user: &UserId, rooms: &[RoomId], status: Status) {
+async fn announce(shared: &Shared, user: &UserId, rooms: &[RoomId], status: Status) -> Result<(), Unavailable> {
     let news = Ephemeral::Presence { user: user.clone(), status, at: Timestamp::now() };
     for room in rooms.iter().filter(|room| room.inbox_owner().is_none()) {
         let big = shared.memberships.size(room, user).is_some_and(|members| members > shared.config.rooms.big);
         if big {
             shared.presence.counting.later(room);
-        } else if let Err(error) = shared.ports.fanout.publish(room, &news).await {
-            tracing::debug!(%error, "presence could not be told");
-            return;
+        } else {
+            shared.ports.fanout.publish(room, &news).await?;
         }
     }
+    Ok(())
 }
 
 /// Renews the leases of everybody here, and beats for those who speak snake, until `stop`. It has no way to fail: a
@@ -186,11 +231,10 @@ async fn renew_all(shared: &Arc<Shared>, tell: bool) {
     for users in users.chunks(500) {
         match shared.ports.presence.arrive(&name, users).await {
             Ok(came) => {
-                for user in came {
-                    // Where their lease had run out because Redis was emptied, they are online as before.
-                    if tell {
-                        let rooms: Vec<RoomId> = rooms_here(shared, &user);
-                        announce(shared, &user, &rooms, Status::Online).await;
+                // Where their lease had run out because Redis was emptied, they are online as before.
+                for (user, status) in came.into_iter().filter(|_| tell) {
+                    if announce(shared, &user, &rooms_here(shared, &user), status).await.is_err() {
+                        shared.presence.changes.tell_later(&user, Status::Offline);
                     }
                 }
             }
@@ -262,7 +306,9 @@ pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec
     }
     for (user, rooms) in gone {
         shared.presence.seen.note(&user, Timestamp::now());
-        announce(shared, &user, &rooms, Status::Offline).await;
+        if let Err(error) = announce(shared, &user, &rooms, Status::Offline).await {
+            tracing::debug!(%error, "presence could not be told");
+        }
     }
     if let Err(error) = presence.release(name).await {
         tracing::debug!(%error, "this gateway is taken for dead, and leaves nothing behind");

@@ -17,6 +17,8 @@ use crate::client::Client;
 /// Changes within this time are told as one (`conversations.md`, Presence Optimization).
 const MERGED: Duration = Duration::from_millis(300);
 const TICK: Duration = Duration::from_millis(100);
+/// What could not be told is told after this.
+const LATER: Duration = Duration::from_secs(1);
 
 /// What this gateway's users have set.
 #[derive(Default)]
@@ -42,6 +44,11 @@ impl Changes {
     /// Nothing is known to be set any more. Returns those for whom something was.
     pub(super) fn take_set(&self) -> Vec<UserId> {
         std::mem::take(&mut *self.set.lock()).into_keys().collect()
+    }
+
+    /// Others may not know yet; `before` is what they saw.
+    pub(super) fn tell_later(&self, user: &UserId, before: Status) {
+        self.untold.lock().entry(user.clone()).or_insert_with(|| (before, Instant::now() + LATER));
     }
 
     fn take_due(&self, now: Instant) -> Vec<(UserId, Status)> {
@@ -104,11 +111,19 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             _ = tick.tick() => {}
         }
         for (user, before) in shared.presence.changes.take_due(Instant::now()) {
-            let seen = shared.ports.presence.look(std::slice::from_ref(&user)).await;
-            let now = seen.ok().and_then(|seen| seen.first().map(|seen| seen.status));
-            if let Some(now) = now.filter(|now| *now != before) {
-                announce(&shared, &user, &rooms_here(&shared, &user), now).await;
+            if let Err(error) = tell(&shared, &user, before).await {
+                tracing::debug!(%error, "a status could not be told; it is told later");
+                shared.presence.changes.tell_later(&user, before);
             }
         }
+    }
+}
+
+/// Tells the user's rooms here what they see of the user now, if that is not what they saw before.
+async fn tell(shared: &Shared, user: &UserId, before: Status) -> Result<(), Unavailable> {
+    let seen = shared.ports.presence.look(std::slice::from_ref(user)).await?;
+    match seen.first().map(|seen| seen.status).filter(|now| *now != before) {
+        Some(now) => announce(shared, user, &rooms_here(shared, user), now).await,
+        None => Ok(()),
     }
 }

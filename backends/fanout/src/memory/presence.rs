@@ -48,13 +48,15 @@ struct Lease {
     status: Status,
     /// Since when the status is offline.
     hidden: Option<Timestamp>,
+    /// Its user has no socket there any more.
+    lingers: bool,
 }
 
 impl Lease {
     fn of(length: Duration) -> Self {
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         let (until, seen) = (Instant::now() + length, Timestamp::now().plus_millis(millis));
-        Self { until, seen, status: Status::Online, hidden: None }
+        Self { until, seen, status: Status::Online, hidden: None, lingers: false }
     }
 
     /// The same lease, over by now; one that was hidden was last seen when it was.
@@ -107,6 +109,15 @@ impl User {
         let hidden = || self.leases.values().filter_map(|lease| lease.hidden).max();
         let hidden = if self.status() == Status::Offline { hidden() } else { None };
         self.ended.map(|ended| ended.seen).max(hidden)
+    }
+
+    /// Ends the leases that linger on other gateways: the user is at this one.
+    fn settle(&mut self, gateway: &str) {
+        let elsewhere = |(other, lease): (&String, &Lease)| (lease.lingers && other != gateway).then(|| other.clone());
+        let lingering: Vec<String> = self.leases.iter().filter_map(elsewhere).collect();
+        for other in lingering {
+            self.end(&other);
+        }
     }
 
     /// Ends the lease on a gateway, if there is one.
@@ -193,24 +204,38 @@ impl State {
 
 #[async_trait]
 impl Presence for Memory {
-    async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<UserId>, Unavailable> {
+    async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<(UserId, Status)>, Unavailable> {
         self.reach().await?;
         let (mut state, now) = (self.shared.presence.lock(), Instant::now());
         state.sweep(now);
-        let mut fresh = Vec::new();
+        let mut changed = Vec::new();
         for id in users {
             let user = state.users.entry(id.clone()).or_default();
             user.prune(now);
             let before = user.status();
             let lease = Lease::of(self.shared.lease);
             user.lapsed.remove(gateway);
+            let renewed = user.leases.get(gateway).is_some_and(|held| !held.lingers);
             let held = user.leases.entry(gateway.to_owned()).or_insert(lease);
-            (held.until, held.seen) = (lease.until, lease.seen);
-            if before == Status::Offline && user.status() != Status::Offline {
-                fresh.push(id.clone());
+            (held.until, held.seen, held.lingers) = (lease.until, lease.seen, false);
+            if !renewed {
+                user.settle(gateway);
+            }
+            let after = user.status();
+            if before != after {
+                changed.push((id.clone(), after));
             }
         }
-        Ok(fresh)
+        Ok(changed)
+    }
+
+    async fn linger(&self, gateway: &str, user: &UserId) -> Result<(), Unavailable> {
+        self.reach().await?;
+        let mut state = self.shared.presence.lock();
+        if let Some(lease) = state.users.get_mut(user).and_then(|user| user.leases.get_mut(gateway)) {
+            lease.lingers = true;
+        }
+        Ok(())
     }
 
     async fn set_status(&self, gateway: &str, user: &UserId, status: Status) -> Result<Moved, Unavailable> {
@@ -224,6 +249,7 @@ impl Presence for Memory {
             let hidden = lease.hidden.or(Some(Timestamp::now()));
             lease.hidden = hidden.filter(|_| status == Status::Offline);
             lease.status = status;
+            user.settle(gateway);
         }
         Ok(Moved { before, after: user.status() })
     }

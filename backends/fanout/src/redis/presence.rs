@@ -18,22 +18,23 @@ use super::Redis;
 use super::commands::{Script, ScriptCall};
 use super::keys::Keys;
 
-/// A script that asks what others see of a user.
-macro_rules! standing {
-    ($script:literal) => {
-        Script::new(concat!(include_str!("lua/standing.lua"), include_str!($script)))
+/// A script, behind what it calls.
+macro_rules! script {
+    ($($file:literal)+) => {
+        Script::new(concat!($(include_str!($file)),+))
     };
 }
 
-static ARRIVE: Script = standing!("lua/arrive.lua");
-static DEPART: Script = standing!("lua/depart.lua");
-static STATUS: Script = standing!("lua/status.lua");
-static LOOK: Script = standing!("lua/look.lua");
-static HOLD: Script = Script::new(include_str!("lua/hold.lua"));
-static ENTER: Script = Script::new(include_str!("lua/enter.lua"));
-static EXIT: Script = Script::new(include_str!("lua/exit.lua"));
-static LIVE: Script = Script::new(include_str!("lua/live.lua"));
-static TYPING: Script = Script::new(include_str!("lua/typing.lua"));
+static ARRIVE: Script = script!("lua/standing.lua" "lua/settle.lua" "lua/arrive.lua");
+static DEPART: Script = script!("lua/standing.lua" "lua/depart.lua");
+static LINGER: Script = script!("lua/linger.lua");
+static STATUS: Script = script!("lua/standing.lua" "lua/settle.lua" "lua/status.lua");
+static LOOK: Script = script!("lua/standing.lua" "lua/look.lua");
+static HOLD: Script = script!("lua/hold.lua");
+static ENTER: Script = script!("lua/enter.lua");
+static EXIT: Script = script!("lua/exit.lua");
+static LIVE: Script = script!("lua/live.lua");
+static TYPING: Script = script!("lua/typing.lua");
 
 /// Users in one script: a script holds up all others.
 const USERS_AT_ONCE: usize = 256;
@@ -44,7 +45,7 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[async_trait]
 impl Presence for Redis {
-    async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<UserId>, Unavailable> {
+    async fn arrive(&self, gateway: &str, users: &[UserId]) -> Result<Vec<(UserId, Status)>, Unavailable> {
         let scripts = by_slot(users).into_iter().map(|places| {
             let keys: Vec<String> = self.presence_keys("p", users, &places).collect();
             let base =
@@ -52,13 +53,23 @@ impl Presence for Redis {
             let (lease, remembered) = (millis(self.lease).into(), millis(REMEMBERED).into());
             let args: Vec<Value> = vec![gateway.into(), lease, remembered, base.unwrap_or_default().into()];
             async move {
-                let fresh: Vec<usize> = self.commands.script("arrive", &ARRIVE, ScriptCall::new(keys, args)).await?;
-                Ok(fresh.into_iter().filter_map(move |index| places.get(index.checked_sub(1)?).copied()))
+                let told: Vec<String> = self.commands.script("arrive", &ARRIVE, ScriptCall::new(keys, args)).await?;
+                let changed = told.chunks_exact(2).filter_map(|told| {
+                    let [index, status] = told else { return None };
+                    let place = places.get(index.parse::<usize>().ok()?.checked_sub(1)?)?;
+                    Some((*place, Status::parse(status)?))
+                });
+                Ok(changed.collect::<Vec<_>>())
             }
         });
-        let mut fresh: Vec<usize> = try_join_all(scripts).await?.into_iter().flatten().collect();
-        fresh.sort_unstable();
-        Ok(fresh.into_iter().filter_map(|place| users.get(place).cloned()).collect())
+        let mut changed: Vec<(usize, Status)> = try_join_all(scripts).await?.into_iter().flatten().collect();
+        changed.sort_unstable_by_key(|(place, _)| *place);
+        Ok(changed.into_iter().filter_map(|(place, status)| Some((users.get(place)?.clone(), status))).collect())
+    }
+
+    async fn linger(&self, gateway: &str, user: &UserId) -> Result<(), Unavailable> {
+        let keys = vec![self.keys.user("p", user, user.as_str()), self.keys.user("ps", user, user.as_str())];
+        self.commands.script("linger", &LINGER, ScriptCall::new(keys, vec![gateway.into()])).await
     }
 
     async fn set_status(&self, gateway: &str, user: &UserId, status: Status) -> Result<Moved, Unavailable> {

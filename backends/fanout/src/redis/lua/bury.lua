@@ -13,7 +13,7 @@ for _, user in ipairs(users) do
   if lease then
     local before = standing(leases, statuses, now)
     local told = redis.call('HGET', statuses, ARGV[1])
-    local hidden = told and string.match(told, '^offline (%d+)$')
+    local hidden = told and string.match(told, '^~?offline (%d+)$')
     local ran_out = tonumber(lease) <= now
     redis.call('ZADD', leases, hidden or math.min(tonumber(lease), now), ARGV[1])
     redis.call('HDEL', statuses, ARGV[1])

@@ -1,7 +1,7 @@
 -- What others see of a user: the strongest of their live leases. Put before the scripts that need it.
 --
 -- leases    gateway → when its lease ends   statuses   gateway → its status, where it is not online; a hidden one with
---           the time since which it is: "offline 1763553600000"
+--           the time since which it is: "offline 1763553600000"; of a lease that lingers with "~" before it
 -- Answers   the status, and since when the user has been hidden, where that is why they are offline
 local strength = { offline = 1, away = 2, online = 3, busy = 4 }
 local function standing(leases, statuses, now)
@@ -15,7 +15,7 @@ local function standing(leases, statuses, now)
   local strongest, hidden = 'offline', 0
   for _, gateway in ipairs(live) do
     local told = redis.call('HGET', statuses, gateway) or 'online'
-    local status, since = string.match(told, '^(%a+) ?(%d*)$')
+    local status, since = string.match(told, '^~?(%a+) ?(%d*)$')
     if strength[status] > strength[strongest] then
       strongest = status
     end

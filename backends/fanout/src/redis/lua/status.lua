@@ -8,6 +8,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local before = standing(KEYS[1], KEYS[2], now)
 local lease = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if lease and tonumber(lease) > now then
+  settle(KEYS[1], KEYS[2], ARGV[1], now)
   if ARGV[2] == 'online' then
     redis.call('HDEL', KEYS[2], ARGV[1])
   elseif ARGV[2] == 'offline' then
