@@ -59,6 +59,10 @@ test("conversations: a message is taken although nobody is there, and a stranger
 
 test("conversations: typing is passed to the others, and its end at once", async (t) => {
   const { ann, ben, id } = await pair(t);
+  // Who has heard something in the conversation is in it; typing is told to nobody twice.
+  const here = heard(ben.socket, "chat:message_received", (message) => message.conversation_id === id);
+  await ask(ann.socket, "chat:message_send", { conversationId: id, content: "here?" });
+  await here;
   let own = 0;
   ann.socket.on("chat:user_typing", () => own++);
   for (const isTyping of [true, false]) {

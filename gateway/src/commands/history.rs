@@ -1,11 +1,11 @@
-//! A page of a room's messages: the store's, with what it does not have yet laid over it.
+//! A page of a room's messages, and who may read what.
 
 use std::sync::Arc;
 
 use parlor_core::command::{Cursor, Direction, History};
 use parlor_core::error::ChatError;
-use parlor_core::event::{Delivery, Kind, Role, RoomKind};
-use parlor_core::ids::{MessageId, Offset, RoomId, Seq};
+use parlor_core::event::{Delivery, Role, RoomKind};
+use parlor_core::ids::{MessageId, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
 use parlor_core::ports::store::{Read, StoredMessage};
@@ -13,10 +13,10 @@ use parlor_core::time::Timestamp;
 
 use super::Reply;
 use super::overlay::lay_over;
-use super::veil;
+use super::page::{heads, page};
 use crate::Shared;
 use crate::caller::Caller;
-use crate::hub::{self, Tail, Unread};
+use crate::hub;
 use crate::vocabularies::{Answer, Page};
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, history: History, reply: Reply) {
@@ -75,28 +75,9 @@ pub(super) async fn read(
         }
         hub::warm_soon(shared, room);
     }
-    let ask = Read { room, partition, after: bounds.after, before: bounds.before, limit: limit + 1, newest_first };
-    let stored = shared.ports.store.messages(ask).await.map_err(busy)?;
-    let tail = tail(shared, room, stored.applied, heads.as_ref()).await?;
-    let gone = deletions(&tail.events);
-    let stored = if gone > 0 && stored.rows.len() > limit {
-        // Some of these rows will fall out: read so many more.
-        shared.ports.store.messages(Read { limit: limit + 1 + gone, ..ask }).await.map_err(busy)?
-    } else {
-        stored
-    };
-    let mut messages = lay_over(stored.rows, &tail.events, |delivery, _| bounds.hold(delivery));
-    messages.sort_by_key(|message| message.seq);
-    if newest_first {
-        messages.reverse();
-    }
-    let has_more = messages.len() > limit;
-    messages.truncate(limit);
-    if tail.raw {
-        drop_resends(shared, &mut messages, &tail.events).await?;
-    }
-    veil::veil(shared, room, ceiling, &mut messages).await?;
-    Ok((messages, has_more))
+    let ask = Read { room, partition, after: bounds.after, before: bounds.before, limit, newest_first };
+    let fetch = |ask| shared.ports.store.messages(ask);
+    page(shared, ask, ceiling, heads.as_ref(), fetch, |delivery, _| bounds.hold(delivery)).await
 }
 
 /// The newest page from the recent cache alone, without a look at the store: where the cache's chain reaches the room's
@@ -119,51 +100,6 @@ async fn cached(
     let outcome = if found.is_some() { "hit" } else { "miss" };
     metrics::counter!("parlor_recent_cache_total", "outcome" => outcome).increment(1);
     found
-}
-
-/// Where the room ends, as the fan-out knows it; `None` while that is away.
-pub(super) async fn heads(shared: &Shared, room: &RoomId) -> Option<Heads> {
-    let partition = shared.ports.log.partition_of(room);
-    shared.ports.fanout.heads(partition, std::slice::from_ref(room)).await.ok()
-}
-
-/// What the store does not have yet, behind what it has applied.
-pub(super) async fn tail(
-    shared: &Shared,
-    room: &RoomId,
-    applied: Offset,
-    heads: Option<&Heads>,
-) -> Result<Tail, ChatError> {
-    let own = shared.hub.appended(room);
-    hub::tail(&shared.ports, room, applied, heads, own).await.map_err(|error| {
-        if let Unread::Unavailable(error) = &error {
-            tracing::debug!(%error, "the newest messages could not be read");
-        }
-        ChatError::busy("the newest messages cannot be read right now")
-    })
-}
-
-/// How many rows may fall out of a page.
-pub(super) fn deletions(tail: &[Delivery]) -> usize {
-    tail.iter().filter(|delivery| matches!(delivery.event.kind, Kind::MessageDeleted { .. })).count()
-}
-
-/// Leaves out messages of a raw tail that the store has at an earlier place: they were sent again.
-async fn drop_resends(
-    shared: &Arc<Shared>,
-    messages: &mut Vec<StoredMessage>,
-    tail: &[Delivery],
-) -> Result<(), ChatError> {
-    let Some(first) = tail.first().map(|delivery| delivery.seq) else { return Ok(()) };
-    let mut resent = Vec::new();
-    for message in messages.iter().filter(|message| message.seq >= first) {
-        let stored = shared.ports.store.message(message.id).await.map_err(busy)?;
-        if stored.is_some_and(|stored| stored.seq < message.seq) {
-            resent.push(message.seq);
-        }
-    }
-    messages.retain(|message| !resent.contains(&message.seq));
-    Ok(())
 }
 
 /// Whether the caller may know what goes on in a room now: members, and in a channel who has entered it. Who has left

@@ -28,6 +28,7 @@ mod live;
 mod members;
 mod mute;
 mod overlay;
+mod page;
 mod people;
 mod pin;
 mod pins;

@@ -8,6 +8,7 @@ use parlor_core::ids::{MessageId, RoomId};
 use parlor_core::ports::store::StoredMessage;
 
 use super::overlay::{as_stored, lay_over};
+use super::page::{heads, tail};
 use super::pin::PINS;
 use super::{Reply, history};
 use crate::Shared;
@@ -24,10 +25,10 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, rep
 async fn read(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Vec<StoredMessage>, ChatError> {
     shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
     history::present(shared, caller, room).await?;
-    let heads = history::heads(shared, room).await;
+    let heads = heads(shared, room).await;
     let partition = shared.ports.log.partition_of(room);
     let stored = shared.ports.search.pins(room, partition, PINS).await.map_err(history::busy)?;
-    let tail = history::tail(shared, room, stored.applied, heads.as_ref()).await?;
+    let tail = tail(shared, room, stored.applied, heads.as_ref()).await?;
     let mut order: Vec<MessageId> = stored.rows.iter().map(|message| message.id).collect();
     let mut pinned = stored.rows;
     for delivery in &tail.events {

@@ -8,7 +8,7 @@ use parlor_core::error::ChatError;
 use parlor_core::event::Delivery;
 use parlor_core::ids::{RoomId, Seq};
 
-use super::{Reply, history};
+use super::{Reply, history, veil};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub::{self, Gap, Unread};
@@ -50,6 +50,7 @@ async fn read(
         events.truncate(limit);
         seen = events.last().map_or(seen, |last| last.seq);
     }
+    veil::veil_events(shared, room, below, &mut events).await?;
     Ok((events, seen, seen < through))
 }
 

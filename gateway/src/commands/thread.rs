@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use parlor_core::error::ChatError;
+use parlor_core::event::{Delivery, Message};
 use parlor_core::ids::{MessageId, RoomId, Seq};
 use parlor_core::ports::store::{Read, StoredMessage};
 
-use super::overlay::lay_over;
+use super::page::{heads, page};
 use super::{Reply, find, history};
 use crate::Shared;
 use crate::caller::Caller;
@@ -46,27 +47,15 @@ async fn read(shared: &Arc<Shared>, caller: &Caller, thread: &Thread) -> Result<
     if place.seq.is_some_and(|seq| seq >= below) {
         return Err(ChatError::not_found("message"));
     }
-    let (after, before) = (thread.after.unwrap_or(Seq::ZERO), below);
-    let heads = history::heads(shared, room).await;
+    let after = thread.after.unwrap_or(Seq::ZERO);
+    let heads = heads(shared, room).await;
     let limit = usize::try_from(thread.limit).unwrap_or(1);
     let partition = shared.ports.log.partition_of(room);
-    // As in history: some of these may turn out to be deleted.
-    let ask = Read { room, partition, after, before, limit: limit + 1, newest_first: false };
-    let stored = shared.ports.search.replies(thread.message, ask).await.map_err(history::busy)?;
-    let tail = history::tail(shared, room, stored.applied, heads.as_ref()).await?;
-    let gone = history::deletions(&tail.events);
-    let stored = if gone > 0 && stored.rows.len() > limit {
-        let ask = Read { limit: limit + 1 + gone, ..ask };
-        shared.ports.search.replies(thread.message, ask).await.map_err(history::busy)?
-    } else {
-        stored
-    };
-    let mut messages = lay_over(stored.rows, &tail.events, |delivery, message| {
+    let ask = Read { room, partition, after, before: below, limit, newest_first: false };
+    let fetch = |ask| shared.ports.search.replies(thread.message, ask);
+    let answers = |delivery: &Delivery, message: &Message| {
         let answers = message.reply_to.as_ref().is_some_and(|quote| quote.message == thread.message);
-        answers && delivery.seq > after && delivery.seq < before
-    });
-    messages.sort_by_key(|message| message.seq);
-    let has_more = messages.len() > limit;
-    messages.truncate(limit);
-    Ok((messages, has_more))
+        answers && delivery.seq > after && delivery.seq < below
+    };
+    page(shared, ask, below, heads.as_ref(), fetch, answers).await
 }

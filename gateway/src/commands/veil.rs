@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use parlor_core::error::ChatError;
-use parlor_core::event::Kind;
+use parlor_core::event::{Delivery, Kind};
 use parlor_core::ids::{RoomId, Seq};
-use parlor_core::ports::store::StoredMessage;
+use parlor_core::ports::store::{Read, StoredMessage};
 
 use super::history;
 use crate::Shared;
@@ -53,6 +53,33 @@ pub(super) async fn veil(
         }
         message.reactions.clear();
         message.pinned = false;
+    }
+    Ok(())
+}
+
+/// The same for events of a room, in order: messages among them are told as they are now.
+pub(super) async fn veil_events(
+    shared: &Arc<Shared>,
+    room: &RoomId,
+    below: Seq,
+    events: &mut [Delivery],
+) -> Result<(), ChatError> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
+    if below == Seq::MAX {
+        return Ok(());
+    }
+    let (partition, limit) = (shared.ports.log.partition_of(room), events.len());
+    let (after, before) = (Seq(first.seq.0.saturating_sub(1)), Seq(last.seq.0.saturating_add(1)));
+    let range = Read { room, partition, after, before, limit, newest_first: false };
+    let mut messages = shared.ports.store.messages(range).await.map_err(history::busy)?.rows;
+    veil(shared, room, below, &mut messages).await?;
+    for delivery in events {
+        let stored = messages.iter().find(|message| message.seq == delivery.seq);
+        if let Some(stored) = stored.filter(|message| message.edited_at.is_some())
+            && let Kind::MessageSent(message) = &mut Arc::make_mut(&mut delivery.event).kind
+        {
+            message.content.clone_from(&stored.message.content);
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! The room is live here before anything is read. The client joins it under the room's lock, at the moment in which
 //! nothing that it lacks is missing from the ring: so nothing is left out and nothing comes twice, however busy the
-//! room. Until then it is handed pages, each once the socket's queue has room for it.
+//! room. Until then it is handed pages, each once the socket's queue has room for it, and hears what is ephemeral.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +63,22 @@ enum Step {
 /// Brings a client that is noted to be in `room` ([`Client::entered`]), and has it up to `after`, up to date, and makes
 /// it live. `version` is the membership version by which it belongs there: a leaving above it ends the matter.
 pub(crate) async fn catch_up(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    room: &RoomId,
+    after: Seq,
+    version: u64,
+) -> Result<Caught, Behind> {
+    let caught = bring_up(shared, client, room, after, version).await;
+    if !matches!(caught, Ok(Caught::Up))
+        && let Some(entry) = shared.hub.shard(room).rooms.lock().get_mut(room)
+    {
+        entry.end_arrival(client);
+    }
+    caught
+}
+
+async fn bring_up(
     shared: &Arc<Shared>,
     client: &Arc<Client>,
     room: &RoomId,
@@ -173,6 +189,7 @@ fn next(
         return Ok(None);
     }
     client.track.bind(room, entry.stream);
+    entry.await_arrival(client);
     let page: Vec<Delivery> = match entry.ring.behind(after) {
         Some(rest) => {
             let mut bytes = 0;

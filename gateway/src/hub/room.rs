@@ -18,7 +18,9 @@ use crate::vocabularies::{News, Vocabulary, told_by_inbox};
 
 pub(crate) struct Room {
     pub(crate) clients: Vec<Arc<Client>>,
-    /// Those of them who have more than this gateway has delivered, and up to where: they were on another, which was
+    /// Those who are being brought up to date, and are told already what is said once and forgotten.
+    arriving: Vec<Arc<Client>>,
+    /// Those of `clients` who have more than this gateway has delivered, and up to where: they were on another, which was
     /// ahead. What they have is not given to them again.
     early: Vec<(Arc<Client>, Seq)>,
     pub(crate) chain: Chain,
@@ -40,6 +42,7 @@ impl Room {
         static STREAMS: AtomicU64 = AtomicU64::new(1);
         Self {
             clients: Vec::new(),
+            arriving: Vec::new(),
             early: Vec::new(),
             chain: Chain::opening(),
             ring: Ring::new(budget.clone()),
@@ -50,8 +53,21 @@ impl Room {
         }
     }
 
+    /// From now on `client` hears what is ephemeral: it will be in the room in a moment, and nobody repeats that.
+    pub(crate) fn await_arrival(&mut self, client: &Arc<Client>) {
+        if !self.arriving.iter().any(|other| Arc::ptr_eq(other, client)) {
+            self.arriving.push(client.clone());
+        }
+    }
+
+    /// The client is in the room, or will not be.
+    pub(crate) fn end_arrival(&mut self, client: &Arc<Client>) {
+        self.arriving.retain(|other| !Arc::ptr_eq(other, client));
+    }
+
     /// From now on `client`, who has the room up to `after`, hears everything behind that.
     pub(crate) fn join(&mut self, client: &Arc<Client>, after: Seq) {
+        self.end_arrival(client);
         if after > self.chain.last() {
             // A quiet room may never deliver what the sockets of earlier returns had.
             self.early.retain(|(early, _)| early.socket.is_open());
@@ -95,7 +111,7 @@ impl Room {
     pub(crate) fn tell(&self, room: &RoomId, news: &Ephemeral) {
         let mut frames = Frames::default();
         let rendered = News::Ephemeral { room, news, at: Timestamp::now() };
-        for client in &self.clients {
+        for client in self.clients.iter().chain(&self.arriving) {
             let Some(vocabulary) = client.ephemeral_as(news) else { continue };
             for frame in frames.of(vocabulary, &rendered, None) {
                 let _ = client.socket.emit(frame);

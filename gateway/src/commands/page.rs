@@ -1,0 +1,98 @@
+//! A page of messages as they are now: the store's, with what it does not have yet laid over it.
+
+use std::sync::Arc;
+
+use parlor_core::error::ChatError;
+use parlor_core::event::{Delivery, Kind, Message};
+use parlor_core::ids::{Offset, RoomId, Seq};
+use parlor_core::ports::Unavailable;
+use parlor_core::ports::fanout::Heads;
+use parlor_core::ports::store::{self, Read, StoredMessage};
+
+use super::history::busy;
+use super::overlay::lay_over;
+use super::veil;
+use crate::Shared;
+use crate::hub::{self, Tail, Unread};
+
+/// The page that `ask` names, in its order, and whether there are more behind it. `fetch` reads the store; what the
+/// store lacks and `adds` takes belongs to the page too. `ceiling`: the reader has left and sees nothing at or above it
+/// ([`Seq::MAX`]: is a member). `heads` were asked for before, so that nothing falls between the two.
+pub(super) async fn page<'a, F>(
+    shared: &Arc<Shared>,
+    ask: Read<'a>,
+    ceiling: Seq,
+    heads: Option<&Heads>,
+    fetch: impl Fn(Read<'a>) -> F,
+    adds: impl Fn(&Delivery, &Message) -> bool,
+) -> Result<(Vec<StoredMessage>, bool), ChatError>
+where
+    F: Future<Output = Result<store::Page<StoredMessage>, Unavailable>>,
+{
+    let limit = ask.limit;
+    let mut stored = fetch(Read { limit: limit + 1, ..ask }).await.map_err(busy)?;
+    let mut tail = tail(shared, ask.room, stored.applied, heads).await?;
+    // What was done since the reader left is not theirs to see, but what is deleted is gone for everybody.
+    tail.events.retain(|delivery| delivery.seq < ceiling || deletes(delivery));
+    let gone = tail.events.iter().filter(|delivery| deletes(delivery)).count();
+    if gone > 0 && stored.rows.len() > limit {
+        // Some of these rows will fall out: read so many more.
+        stored = fetch(Read { limit: limit + 1 + gone, ..ask }).await.map_err(busy)?;
+    }
+    let mut messages = lay_over(stored.rows, &tail.events, adds);
+    messages.sort_by_key(|message| message.seq);
+    if ask.newest_first {
+        messages.reverse();
+    }
+    let has_more = messages.len() > limit;
+    messages.truncate(limit);
+    if tail.raw {
+        drop_resends(shared, &mut messages, &tail.events).await?;
+    }
+    veil::veil(shared, ask.room, ceiling, &mut messages).await?;
+    Ok((messages, has_more))
+}
+
+/// Where the room ends, as the fan-out knows it; `None` while that is away.
+pub(super) async fn heads(shared: &Shared, room: &RoomId) -> Option<Heads> {
+    let partition = shared.ports.log.partition_of(room);
+    shared.ports.fanout.heads(partition, std::slice::from_ref(room)).await.ok()
+}
+
+/// What the store does not have yet, behind what it has applied.
+pub(super) async fn tail(
+    shared: &Shared,
+    room: &RoomId,
+    applied: Offset,
+    heads: Option<&Heads>,
+) -> Result<Tail, ChatError> {
+    let own = shared.hub.appended(room);
+    hub::tail(&shared.ports, room, applied, heads, own).await.map_err(|error| {
+        if let Unread::Unavailable(error) = &error {
+            tracing::debug!(%error, "the newest messages could not be read");
+        }
+        ChatError::busy("the newest messages cannot be read right now")
+    })
+}
+
+fn deletes(delivery: &Delivery) -> bool {
+    matches!(delivery.event.kind, Kind::MessageDeleted { .. })
+}
+
+/// Leaves out messages of a raw tail that the store has at an earlier place: they were sent again.
+async fn drop_resends(
+    shared: &Arc<Shared>,
+    messages: &mut Vec<StoredMessage>,
+    tail: &[Delivery],
+) -> Result<(), ChatError> {
+    let Some(first) = tail.first().map(|delivery| delivery.seq) else { return Ok(()) };
+    let mut resent = Vec::new();
+    for message in messages.iter().filter(|message| message.seq >= first) {
+        let stored = shared.ports.store.message(message.id).await.map_err(busy)?;
+        if stored.is_some_and(|stored| stored.seq < message.seq) {
+            resent.push(message.seq);
+        }
+    }
+    messages.retain(|message| !resent.contains(&message.seq));
+    Ok(())
+}
