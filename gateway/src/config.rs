@@ -41,6 +41,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// Between a ping and its pong.
     pub ping_timeout: Duration,
+    /// For how long after it was last seen a client may come back and go on where it was.
+    pub resume_within: Duration,
     /// Sockets closed per second while draining.
     pub drain_per_second: u32,
     /// For draining, and again for flushing the log.
@@ -165,6 +167,12 @@ pub struct LimitSet {
     pub login: Option<Limit>,
     /// Accounts made from one address.
     pub register: Option<Limit>,
+    /// Push subscriptions made and removed.
+    pub push: Option<Limit>,
+    /// Device keys published and looked up.
+    pub keys: Option<Limit>,
+    /// One-time keys claimed.
+    pub key_claim: Option<Limit>,
     /// For how long the same text by the same user in the same channel is refused.
     pub spam: Option<Duration>,
 }
@@ -203,6 +211,7 @@ impl Config {
             max_connections_per_user: 100,
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
+            resume_within: Duration::from_secs(3600),
             drain_per_second: 500,
             drain_deadline: Duration::from_secs(5),
         }

@@ -16,8 +16,10 @@ mod flood;
 mod hub;
 mod limiter;
 mod memberships;
+mod meters;
 mod presence;
 mod receipts;
+mod refusals;
 mod rest;
 mod resume;
 mod session;
@@ -156,7 +158,7 @@ impl Gateway {
             ports,
             config,
         });
-        begin_metrics();
+        meters::begin();
         let front = session::Front::new(shared.clone());
         let server = parlor_socketio::Server::new(shared.config.transport(), front);
         Self { shared, server }
@@ -205,23 +207,5 @@ impl Gateway {
             }
         }
         served
-    }
-}
-
-/// Counters that a dashboard looks for exist before anything has happened.
-fn begin_metrics() {
-    metrics::counter!("parlor_events_in_total").increment(0);
-    metrics::counter!("parlor_events_out_total").increment(0);
-    metrics::counter!("parlor_duplicates_dropped_total", "role" => "gateway").increment(0);
-    for outcome in ["recovered", "unknown", "too_long", "unreadable"] {
-        metrics::counter!("parlor_resumes_total", "outcome" => outcome).increment(0);
-    }
-    metrics::counter!("parlor_resume_events_total").increment(0);
-    metrics::counter!("parlor_session_snapshots_total").increment(0);
-    for outcome in ["hit", "miss"] {
-        metrics::counter!("parlor_recent_cache_total", "outcome" => outcome).increment(0);
-    }
-    for source in ["cache", "store", "log"] {
-        metrics::counter!("parlor_gap_repairs_total", "source" => source).increment(0);
     }
 }

@@ -9,6 +9,8 @@ use parlor_core::error::{ChatError, Code, Limit};
 use parlor_core::ids::UserId;
 use parlor_core::ports::limits::{Admission, Ask, Limits};
 
+use crate::refusals;
+
 /// Users whose local windows are kept while the shared ones are away.
 const LOCAL_WINDOWS: usize = 50_000;
 
@@ -31,8 +33,7 @@ impl Limiter {
         };
         match (retry_after, limit) {
             (Some(wait), Some(limit)) => {
-                tracing::info!(%user, tier, "rate limit passed");
-                metrics::counter!("parlor_rate_limited_total", "tier" => tier.to_owned()).increment(1);
+                refusals::limit_passed(user.as_str(), tier, limit);
                 Err(refusal(tier, wait, limit))
             }
             _ => Ok(answer),

@@ -2,14 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::Uri;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parlor_core::address::is_public;
 use parlor_core::device::Address;
-use parlor_core::error::{ChatError, Code, Limit};
+use parlor_core::error::{ChatError, Code};
 use parlor_core::ports::devices::{MAX_ADDRESS_BYTES, Subscription};
 use parlor_core::time::Timestamp;
 
@@ -18,9 +17,6 @@ use crate::Shared;
 use crate::caller::Caller;
 use crate::config::Push;
 use crate::vocabularies::Answer;
-
-/// Subscriptions made and removed by one user.
-const PACE: Limit = Limit { limit: 60, window: Duration::from_secs(60) };
 
 /// The key with which browsers subscribe.
 pub(crate) fn key(shared: &Shared, reply: Reply) {
@@ -33,7 +29,7 @@ pub(crate) fn key(shared: &Shared, reply: Reply) {
 pub(super) async fn subscribe(shared: &Arc<Shared>, caller: &Caller, address: Address, reply: Reply) {
     let subscribe = async {
         check(&address, &shared.config.push)?;
-        shared.limiter.pass(&caller.user.id, "push", Some(PACE)).await?;
+        shared.limiter.pass(&caller.user.id, "push", shared.config.limits.push).await?;
         let user = caller.user.id.clone();
         let subscription = Subscription { user, address, registered_at: Timestamp::now(), reached_at: None };
         let kept = shared.ports.devices.subscribe(&subscription).await;
@@ -46,7 +42,7 @@ pub(super) async fn subscribe(shared: &Arc<Shared>, caller: &Caller, address: Ad
 pub(super) async fn unsubscribe(shared: &Arc<Shared>, caller: &Caller, address: &str, reply: Reply) {
     let unsubscribe = async {
         bounded("endpoint", address)?;
-        shared.limiter.pass(&caller.user.id, "push", Some(PACE)).await?;
+        shared.limiter.pass(&caller.user.id, "push", shared.config.limits.push).await?;
         let removed = shared.ports.devices.unsubscribe(&caller.user.id, address).await;
         removed.map_err(|away| busy(&away))
     };

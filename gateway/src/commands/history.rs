@@ -99,6 +99,9 @@ async fn cached(
     let found = found.await;
     let outcome = if found.is_some() { "hit" } else { "miss" };
     metrics::counter!("parlor_recent_cache_total", "outcome" => outcome).increment(1);
+    if let Some((messages, _)) = &found {
+        tracing::debug!(%room, count = messages.len(), "cache hit for recent messages");
+    }
     found
 }
 

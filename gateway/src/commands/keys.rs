@@ -2,10 +2,9 @@
 //! is limited, so that nobody uses up another's one-time keys.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parlor_core::device::{Bundle, DeviceKeys};
-use parlor_core::error::{ChatError, Limit};
+use parlor_core::error::ChatError;
 use parlor_core::ids::UserId;
 use parlor_core::ports::keys::{MAX_KEY_BYTES, MAX_KEY_ID_CHARS, MAX_ONE_TIME_KEYS};
 
@@ -15,16 +14,11 @@ use crate::Shared;
 use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
-/// Look-ups and publications of one user.
-const PACE: Limit = Limit { limit: 120, window: Duration::from_secs(60) };
-/// Claims of one user.
-const CLAIMS: Limit = Limit { limit: 60, window: Duration::from_secs(60) };
-
 /// Publishes, and answers with the device as others see it: so it knows how many one-time keys are left.
 pub(super) async fn publish(shared: &Arc<Shared>, caller: &Caller, bundle: &Bundle, reply: Reply) {
     let publish = async {
         check(bundle)?;
-        shared.limiter.pass(&caller.user.id, "keys", Some(PACE)).await?;
+        shared.limiter.pass(&caller.user.id, "keys", shared.config.limits.keys).await?;
         let left = shared.ports.keys.publish(&caller.user.id, bundle).await.map_err(|away| busy(&away))?;
         Ok(DeviceKeys {
             user: caller.user.id.clone(),
@@ -42,7 +36,7 @@ pub(super) async fn publish(shared: &Arc<Shared>, caller: &Caller, bundle: &Bund
 
 pub(super) async fn look_up(shared: &Arc<Shared>, caller: &Caller, users: &[UserId], reply: Reply) {
     let look_up = async {
-        shared.limiter.pass(&caller.user.id, "keys", Some(PACE)).await?;
+        shared.limiter.pass(&caller.user.id, "keys", shared.config.limits.keys).await?;
         shared.ports.keys.keys(users).await.map_err(|away| busy(&away))
     };
     let found = look_up.await;
@@ -52,7 +46,7 @@ pub(super) async fn look_up(shared: &Arc<Shared>, caller: &Caller, users: &[User
 pub(super) async fn claim(shared: &Arc<Shared>, caller: &Caller, user: &UserId, device: Option<String>, reply: Reply) {
     let claim = async {
         let keys = &shared.ports.keys;
-        shared.limiter.pass(&caller.user.id, "keys.claim", Some(CLAIMS)).await?;
+        shared.limiter.pass(&caller.user.id, "key_claim", shared.config.limits.key_claim).await?;
         let devices = match device {
             Some(device) => vec![id("deviceId", device)?],
             None => {

@@ -9,6 +9,7 @@ use parlor_socketio::Ack;
 use tokio::sync::oneshot;
 
 use crate::client::Client;
+use crate::refusals;
 use crate::rest::{Rendered, Rendering};
 use crate::vocabularies::{Answer, Vocabulary};
 
@@ -62,7 +63,10 @@ impl Reply {
     }
 
     pub(crate) fn refuse(self, error: &ChatError) {
-        metrics::counter!("parlor_errors_total", "code" => error.code.as_str()).increment(1);
+        match &self.to {
+            To::Socket { event, .. } => refusals::refused(event, error),
+            To::Request { .. } => refusals::refused("a request", error),
+        }
         let temp_id = self.temp_id.as_deref();
         match self.to {
             To::Socket { vocabulary, ack: Some(ack), .. } => ack.send_raw(&vocabulary.refusal_ack(error, temp_id)),

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use parlor_core::error::{ChatError, Code};
 
 use super::Rendered;
+use crate::refusals;
 use crate::vocabularies::refusal_body;
 
 /// Which document's form a refusal has.
@@ -29,7 +30,7 @@ impl Form {
 
     /// A response that is a refusal.
     pub(crate) fn refuse(self, error: &ChatError) -> Response {
-        metrics::counter!("parlor_errors_total", "code" => error.code.as_str()).increment(1);
+        refusals::refused("a request", error);
         self.render(error).into_response()
     }
 }

@@ -14,12 +14,18 @@ use super::track::{Base, Track, Work};
 use crate::Shared;
 use crate::client::Client;
 
-/// For how long a client may come back after it was last seen.
-const REMEMBERED: Duration = Duration::from_secs(3600);
-/// How often the sessions of live clients are given their time anew.
-const TOUCH_EVERY: Duration = Duration::from_secs(600);
-/// A session's time to live: it was seen alive up to [`TOUCH_EVERY`] after it was last given its time.
-pub(super) const TTL: Duration = Duration::from_secs(REMEMBERED.as_secs() + TOUCH_EVERY.as_secs());
+/// How often the sessions of live clients are given their time anew: six times while one is remembered, but not more
+/// than once a second.
+fn touch_every(resume_within: Duration) -> Duration {
+    (resume_within / 6).max(Duration::from_secs(1))
+}
+
+/// A session's time to live: it was seen alive up to [`touch_every`] after it was last given its time.
+pub(super) fn ttl(shared: &Shared) -> Duration {
+    let within = shared.config.resume_within;
+    within.saturating_add(touch_every(within))
+}
+
 /// Snapshots written side by side.
 const SAVING: usize = 32;
 /// Sessions touched at once.
@@ -87,7 +93,7 @@ impl Due {
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut waiting: Vec<Weak<Track>> = Vec::new();
     let mut again = tokio::time::interval(AGAIN);
-    let mut touch = tokio::time::interval(TOUCH_EVERY);
+    let mut touch = tokio::time::interval(touch_every(shared.config.resume_within));
     for ticks in [&mut again, &mut touch] {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
@@ -158,7 +164,7 @@ async fn save(
     };
     metrics::counter!("parlor_session_snapshots_total").increment(1);
     metrics::histogram!("parlor_session_snapshot_bytes").record(f64::from(u32::try_from(bytes.len()).unwrap_or(0)));
-    match shared.ports.sessions.save(&client.private_id, &base.snapshot, bytes, TTL).await {
+    match shared.ports.sessions.save(&client.private_id, &base.snapshot, bytes, ttl(shared)).await {
         Ok(()) => {
             track.saved(base);
             // The client hears of it although nothing may be said in its rooms.
@@ -203,7 +209,7 @@ async fn touch_all(shared: &Arc<Shared>) {
     clients.retain(|client| client.owns_session());
     for clients in clients.chunks(TOUCHING) {
         let ids: Vec<&str> = clients.iter().map(|client| &*client.private_id).collect();
-        match shared.ports.sessions.touch(&ids, TTL).await {
+        match shared.ports.sessions.touch(&ids, ttl(shared)).await {
             Ok(there) => {
                 for (client, _) in clients.iter().zip(there).filter(|(_, there)| !there) {
                     client.track.lost();

@@ -9,7 +9,7 @@ use parlor_core::ids::{Seq, UserId};
 use parlor_core::ports::sessions::Loaded;
 use parlor_core::session::Snapshot;
 
-use super::keeper::TTL;
+use super::keeper::ttl;
 use super::offset::{Change, Key, Offset};
 use super::plan::Plan;
 use super::track::{Base, Place};
@@ -96,7 +96,7 @@ impl Pulse {
 
 async fn load(shared: &Arc<Shared>, private_id: &str, key: &str) -> Option<Loaded> {
     let began = Instant::now();
-    let mut loading = std::pin::pin!(shared.ports.sessions.load(private_id, key, TTL));
+    let mut loading = std::pin::pin!(shared.ports.sessions.load(private_id, key, ttl(shared)));
     loop {
         match tokio::time::timeout(PATIENCE, &mut loading).await {
             Ok(Ok(loaded)) => {

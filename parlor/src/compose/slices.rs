@@ -66,10 +66,14 @@ pub(super) fn gateway(config: &Config, name: &str, push: parlor_gateway::Push) -
             file: config.limits.file.0,
             login: config.limits.login.0,
             register: config.limits.register.0,
+            push: config.limits.push.0,
+            keys: config.limits.keys.0,
+            key_claim: config.limits.key_claim.0,
             spam: Some(config.limits.spam.0).filter(|window| !window.is_zero()),
         },
         rules: Rules {
             max_content_chars: config.content.max_chars,
+            max_cafe_chars: config.content.max_cafe_chars,
             default_page: config.history.page.clamp(1, Rules::default().max_page),
             ..Rules::default()
         },
@@ -86,6 +90,7 @@ pub(super) fn gateway(config: &Config, name: &str, push: parlor_gateway::Push) -
         max_connections_per_user: config.gateway.max_connections_per_user,
         ping_interval: config.gateway.ping_interval.0,
         ping_timeout: config.gateway.ping_timeout.0,
+        resume_within: config.gateway.resume_within.0,
         drain_per_second: config.gateway.drain_per_second,
         // Twice this, for sockets and for the log's queue, is within the 30 s that a process has.
         drain_deadline: Duration::from_secs(12),
@@ -132,6 +137,7 @@ pub(super) fn postgres(config: &Config) -> parlor_store::postgres::Config {
     parlor_store::postgres::Config {
         url: config.postgres.url.reveal().to_owned(),
         max_connections: config.postgres.pool,
+        slow_statement_ms: u64::from(millis(config.log.slow_query)),
         statement_timeout_ms: u64::from(millis(config.postgres.statement_timeout)),
         ..parlor_store::postgres::Config::default()
     }

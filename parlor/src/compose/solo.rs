@@ -39,7 +39,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let _alone = lock(&folder)?;
     let log = process.prepare(open_log(&folder, "log.sqlite")).await?;
     let receipts = process.prepare(open_log(&folder, "receipts.sqlite")).await?;
-    let sqlite = process.prepare(open_store(&folder)).await?;
+    let sqlite = process.prepare(open_store(&config, &folder)).await?;
     let store: Arc<dyn Store> = sqlite.clone();
     let blobs = open_blobs(&config, &folder)?;
     let files = Storage { files: sqlite.clone(), blobs: blobs.clone() };
@@ -200,8 +200,8 @@ fn open_blobs(config: &Config, folder: &Path) -> Result<Arc<dyn Blobs>> {
     }
 }
 
-async fn open_store(folder: &Path) -> Result<Arc<Sqlite>> {
+async fn open_store(config: &Config, folder: &Path) -> Result<Arc<Sqlite>> {
     let file = folder.join("store.sqlite");
-    let store = Sqlite::open(&file).await;
+    let store = Sqlite::open_telling(&file, config.log.slow_query.0).await;
     store.with_context(|| format!("{} cannot be used; remove {} to begin anew", file.display(), folder.display()))
 }

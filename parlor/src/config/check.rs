@@ -143,9 +143,11 @@ fn gateway(config: &Config, wrong: &mut Vec<String>) {
         ("gateway.max_connections", config.gateway.max_connections == 0),
         ("gateway.max_connections_per_user", config.gateway.max_connections_per_user == 0),
         ("gateway.ping_interval", config.gateway.ping_interval.0.is_zero()),
+        ("gateway.resume_within", config.gateway.resume_within.0 < Duration::from_secs(1)),
         ("gateway.ping_timeout", config.gateway.ping_timeout.0.is_zero()),
         ("rooms.member_limit", config.rooms.member_limit < 2),
         ("content.max_chars", config.content.max_chars == 0),
+        ("content.max_cafe_chars", config.content.max_cafe_chars == 0),
     ] {
         if zero {
             wrong.push(format!("{name} is too small"));

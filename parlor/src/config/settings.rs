@@ -102,6 +102,8 @@ section! {
         ping_timeout: Span = Span::seconds(20),
         /// The event names and payloads that a client hears until it has shown which it speaks: "dotted" or "snake".
         vocabulary: String = "dotted".into(),
+        /// For how long after it was last seen a client may come back and go on where it was; later it begins anew.
+        resume_within: Span = Span::seconds(3600),
         /// Connections closed per second while it ends, so that they do not all come back at once.
         drain_per_second: u32 = 500,
     }
@@ -159,6 +161,8 @@ section! {
     Content {
         /// Characters of a message's text.
         max_chars: usize = 4_000,
+        /// The same for who speaks `cafe`; where `max_chars` is lower, that holds.
+        max_cafe_chars: usize = 500,
     }
 }
 
@@ -243,6 +247,12 @@ section! {
         login: RateLimit = RateLimit::per(10, 60),
         /// Accounts made from one address.
         register: RateLimit = RateLimit::per(20, 3600),
+        /// Push subscriptions made and removed.
+        push: RateLimit = RateLimit::per(60, 60),
+        /// Public device keys published and looked up.
+        keys: RateLimit = RateLimit::per(120, 60),
+        /// One-time keys claimed, of which others have only so many.
+        key_claim: RateLimit = RateLimit::per(60, 60),
         /// For how long the same text by the same user in the same channel is refused; 0s: it never is.
         spam: Span = Span::seconds(10),
     }
@@ -386,5 +396,7 @@ section! {
         format: LogFormat = LogFormat::Text,
         /// "error", "warn", "info", "debug" or "trace"; or by module, such as "info,parlor_gateway=debug".
         level: String = "info".into(),
+        /// Statements of the database that take this long are logged, with their text and without their values; 0s: none.
+        slow_query: Span = Span::seconds(1),
     }
 }

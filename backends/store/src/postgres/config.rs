@@ -22,6 +22,8 @@ pub struct Config {
     pub acquire_timeout_ms: u64,
     /// How long the server works on one statement before it gives up, in milliseconds.
     pub statement_timeout_ms: u64,
+    /// A statement that takes this long or longer is logged, in milliseconds; 0: none is.
+    pub slow_statement_ms: u64,
     /// A connection unused for this long is closed, in milliseconds.
     pub idle_timeout_ms: u64,
 }
@@ -33,6 +35,7 @@ impl Default for Config {
             max_connections: 10,
             acquire_timeout_ms: 3_000,
             statement_timeout_ms: 10_000,
+            slow_statement_ms: 1_000,
             idle_timeout_ms: 30_000,
         }
     }
@@ -64,7 +67,8 @@ impl Config {
             return Err(wrong());
         }
         let options: PgConnectOptions = self.url.parse().map_err(|_| wrong())?;
-        Ok(options.application_name("parlor").options([
+        let slow = Duration::from_millis(self.slow_statement_ms);
+        Ok(crate::calls::telling_slow(options, slow).application_name("parlor").options([
             ("statement_timeout", self.statement_timeout_ms.to_string()),
             // A transaction whose process is gone or stuck must not hold a room's lock.
             ("idle_in_transaction_session_timeout", self.statement_timeout_ms.to_string()),

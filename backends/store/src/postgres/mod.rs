@@ -60,6 +60,7 @@ impl Postgres {
     /// The URL is none.
     #[allow(clippy::unused_async, reason = "connecting is allowed to take time")]
     pub async fn connect(config: Config) -> Result<Arc<Self>, Unavailable> {
+        crate::calls::describe();
         Ok(Arc::new(Self { pool: Arc::new(Pool::new(&config)?) }))
     }
 }

@@ -40,6 +40,8 @@ use crate::calls::timed;
 
 /// As an operator calls it.
 const NAME: &str = "sqlite";
+/// From when on a statement is slow.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Users, rooms and messages in one file. One connection writes, a few read.
 ///
@@ -56,7 +58,16 @@ impl Sqlite {
     /// # Errors
     /// The file cannot be opened, is no database, or a migration failed.
     pub async fn open(path: &Path) -> Result<Arc<Self>, Unavailable> {
-        Ok(Arc::new(Self { pools: Arc::new(Pools::open(path).await?), relay: Arc::default() }))
+        Self::open_telling(path, SLOW).await
+    }
+
+    /// As [`Self::open`]; statements that take `slow` or longer are logged (zero: none is).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn open_telling(path: &Path, slow: Duration) -> Result<Arc<Self>, Unavailable> {
+        crate::calls::describe();
+        Ok(Arc::new(Self { pools: Arc::new(Pools::open(path, slow).await?), relay: Arc::default() }))
     }
 }
 

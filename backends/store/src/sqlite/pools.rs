@@ -19,7 +19,7 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    pub(super) async fn open(path: &Path) -> Result<Self, Unavailable> {
+    pub(super) async fn open(path: &Path, slow: Duration) -> Result<Self, Unavailable> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -29,6 +29,7 @@ impl Pools {
             .foreign_keys(true)
             // Another process may look into the file while this one runs.
             .busy_timeout(Duration::from_secs(5));
+        let options = crate::calls::telling_slow(options, slow);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
         let writer = pool(1).connect_with(options.clone()).await.map_err(error)?;
         crate::migrations::sqlite().run(&writer).await.map_err(|error| Unavailable::new(NAME, error))?;
