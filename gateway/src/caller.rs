@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parlor_core::event::Actor;
 use parlor_core::ids::RoomId;
 
+use crate::auth::Identity;
 use crate::client::Client;
 
 /// Who asks. Commands are the same for both; what only a socket has (being in a channel, hearing a room) is asked of
@@ -13,18 +14,25 @@ use crate::client::Client;
 pub(crate) struct Caller {
     /// The user, as their token says.
     pub(crate) user: Actor,
+    /// Nobody's account.
+    pub(crate) guest: bool,
     client: Option<Arc<Client>>,
 }
 
 impl Caller {
     /// The socket's user; `None`: it is nobody yet.
     pub(crate) fn socket(client: &Arc<Client>) -> Option<Self> {
-        Some(Self { user: client.user()?, client: Some(client.clone()) })
+        Some(Self { user: client.user()?, guest: client.is_guest(), client: Some(client.clone()) })
     }
 
     /// A request's user.
-    pub(crate) fn request(user: Actor) -> Self {
-        Self { user, client: None }
+    pub(crate) fn request(identity: Identity) -> Self {
+        Self { user: identity.user, guest: identity.guest, client: None }
+    }
+
+    /// Whom a file's address names, who may read and nothing else: not even what guests may.
+    pub(crate) fn reader(user: Actor) -> Self {
+        Self { user, guest: true, client: None }
     }
 
     /// The socket, if it is one.

@@ -111,9 +111,9 @@ impl Client {
         self.state.lock().identity.as_ref().map(|identity| identity.user.clone())
     }
 
-    /// Whether it is a guest, whose private id is what it is known by.
+    /// Whether it is a guest, with a token or without one.
     pub(crate) fn is_guest(&self) -> bool {
-        self.state.lock().identity.as_ref().is_some_and(|identity| identity.expires.is_none())
+        self.state.lock().identity.as_ref().is_some_and(|identity| identity.guest)
     }
 
     pub(crate) fn is(&self, user: &UserId) -> bool {

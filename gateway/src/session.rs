@@ -21,7 +21,7 @@ use crate::flood::{Flood, Verdict};
 use crate::hub::{self, From};
 use crate::resume::{self, Track};
 use crate::vocabularies::{News, Vocabulary};
-use crate::{Shared, presence, receipts, waiting};
+use crate::{Shared, presence, receipts, refusals, waiting};
 
 /// Rooms of a user that a socket enters at connect; the others when it joins them.
 const ROOMS_AT_CONNECT: usize = 1_000;
@@ -83,8 +83,12 @@ impl Application for Front {
             }
             Refusal::new(refusal.message)
         })?;
-        let guest = session.as_ref().filter(|session| session.snapshot.guest);
-        let known_as = hello.name.as_deref().or(guest.map(|guest| &*guest.snapshot.user.name));
+        // A guest without a token is known by the lineage alone; one who came with a token shows it again.
+        let own = |session: &&resume::Session| {
+            session.snapshot.guest && session.belongs_to(&auth::guest(&lineage, None).user.id)
+        };
+        let known_as = session.as_ref().filter(own).map(|session| &*session.snapshot.user.name);
+        let known_as = hello.name.as_deref().or(known_as);
         let identity = match admitted {
             Some(identity) => Some(identity),
             None if self.shared.config.auth.guests && known_as.is_some() => Some(auth::guest(&lineage, known_as)),
@@ -348,7 +352,13 @@ impl Session for Conversation {
         let temp_id = crate::vocabularies::temp_id(&event.args, rules);
         let vocabulary = self.client.vocabulary();
         let command = match event.fault {
-            _ if let Verdict::Refused(error) = verdict => Err(error),
+            _ if let Verdict::Refused(error) = verdict => {
+                if let Some(limit) = error.limit {
+                    let user = self.client.user();
+                    refusals::limit_passed(user.as_ref().map_or("", |user| user.id.as_str()), "event", limit);
+                }
+                Err(error)
+            }
             Some(Fault::TooLarge) => Err(ChatError::new(Code::TooLarge, "an event may hold at most 64 KiB")),
             Some(Fault::Json(reason)) => Err(ChatError::new(Code::BadRequest, reason)),
             None if !event.attachments.is_empty() => {

@@ -43,22 +43,29 @@ fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
 }
 
-/// Whether an id is a guest's. Accounts' ids are UUIDs, and an issuer's subject that begins like a guest's is treated as one.
-pub(crate) fn is_guest(user: &UserId) -> bool {
-    user.as_str().starts_with("guest-")
+/// What ids of guests begin with.
+const PREFIX: &str = "guest-";
+
+/// Whether an id is a guest's: asked where an identity is made, and where a user is; everybody else asks the identity.
+/// Accounts' ids are UUIDs, the back end may make no user of such an id, and an issuer's subject that begins like a
+/// guest's is treated as one.
+pub(crate) fn is_guests(user: &UserId) -> bool {
+    user.as_str().starts_with(PREFIX)
 }
 
 /// The guest of a lineage. The id is a hash of it, for the lineage is the guest's credential and is told to no one.
 pub(crate) fn guest(lineage: &str, name: Option<&str>) -> Identity {
     let hash = sha2::Sha256::digest(lineage.as_bytes());
-    let id = format!("guest-{}", URL_SAFE_NO_PAD.encode(&hash[..9]).replace('_', "."));
+    let id = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(&hash[..9]).replace('_', "."));
     let given: Option<String> = name.map(|name| {
         let clean = name.trim().chars().filter(|char| !char.is_control());
         clean.take(NAME_CHARS).collect()
     });
-    let name = given.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("Guest {}", &id[6..10]));
+    let name = given
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("Guest {}", &id[PREFIX.len()..PREFIX.len() + 4]));
     let user = Actor { id: UserId::trusted(id), name: Arc::from(name), avatar: None };
-    Identity { user, expires: None, session: None, issued: Timestamp::now() }
+    Identity { user, guest: true, expires: None, session: None, issued: Timestamp::now() }
 }
 
 #[cfg(test)]

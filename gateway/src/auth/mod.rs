@@ -12,7 +12,7 @@ mod token;
 
 pub(crate) use ended::{admit, end, heed as heed_logout, refusal};
 pub(crate) use expiry::expire;
-pub(crate) use guest::{guest, is_guest, is_private_id, lineage, private_id};
+pub(crate) use guest::{guest, is_guests, is_private_id, lineage, private_id};
 pub(crate) use issue::{Issued, issue};
 pub(crate) use password::Passwords;
 pub(crate) use refresh::{

@@ -12,6 +12,7 @@ use parlor_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::guest::is_guests;
 use super::jwks::Issuer;
 use crate::config::{self, Auth};
 
@@ -61,7 +62,9 @@ const AVATAR_CHARS: usize = 2_048;
 pub(crate) struct Identity {
     /// Who.
     pub(crate) user: Actor,
-    /// Until when. `None`: a guest's, which does not expire.
+    /// Nobody's account: what guests may do is for the settings to say, whichever way they came.
+    pub(crate) guest: bool,
+    /// Until when. `None`: a guest's without a token, which does not expire.
     pub(crate) expires: Option<Timestamp>,
     /// The session that its token belongs to.
     pub(crate) session: Option<Box<str>>,
@@ -176,7 +179,8 @@ fn identity(claims: Claims) -> Result<Identity, Invalid> {
     let user = Actor { id, name, avatar: avatar.map(Arc::from) };
     let issued = began(claims.sid.as_deref()).unwrap_or(Timestamp(claims.iat.saturating_mul(1000)));
     let expires = Some(Timestamp(claims.exp.saturating_mul(1000)));
-    Ok(Identity { user, expires, session: claims.sid.map(Box::from), issued })
+    let guest = is_guests(&user.id);
+    Ok(Identity { user, guest, expires, session: claims.sid.map(Box::from), issued })
 }
 
 /// When a session of ours began: its id says so, to the millisecond.
@@ -286,6 +290,14 @@ mod tests {
         assert_eq!((&*user.name, user.avatar.as_deref()), ("Eve", picture.as_deref()));
         let neither = Claims { user_name: Some("  ".into()), ..claims() };
         assert_eq!(&*identity(neither).expect("an identity").user.name, "u1");
+    }
+
+    #[test]
+    fn a_token_is_a_guests_by_its_user_and_nobody_elses() {
+        let of = |sub: &str| identity(Claims { sub: sub.into(), ..claims() }).expect("an identity").guest;
+        let made = crate::auth::guest(&crate::auth::lineage(None), Some("Gus"));
+        assert!(made.guest && of(made.user.id.as_str()));
+        assert!(!of("u1") && !of("guestbook") && !of(&Uuid::new_v4().to_string()));
     }
 
     #[test]

@@ -11,7 +11,6 @@ use parlor_core::ports::store::Membership;
 
 use super::{Reply, append, join};
 use crate::Shared;
-use crate::auth;
 use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
@@ -27,7 +26,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, new: NewRoom, rep
 
 /// Who may make rooms: users, and guests where the settings say so.
 pub(super) fn may_create(shared: &Shared, caller: &Caller) -> Result<(), ChatError> {
-    if auth::is_guest(&caller.user.id) && !shared.config.rooms.guests_create {
+    if caller.guest && !shared.config.rooms.guests_create {
         return Err(ChatError::new(Code::Forbidden, "guests may not make rooms"));
     }
     Ok(())

@@ -278,7 +278,7 @@ async fn fetch(
     let found = async {
         let id = id(&file, "file")?;
         let user = user(&shared, Purpose::Get, id, token.as_deref(), bearer)?;
-        files::readable(&shared, &Caller::request(user), id).await
+        files::readable(&shared, &Caller::reader(user), id).await
     };
     match found.await {
         Ok((file, blob)) => match serve(&shared, &file, blob, &method, &headers).await {

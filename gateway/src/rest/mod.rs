@@ -151,7 +151,7 @@ pub(crate) async fn carry_out(
 ) -> Response {
     let form = rendering.form;
     let (reply, answered) = Reply::request(rendering);
-    let caller = Caller::request(identity.user);
+    let caller = Caller::request(identity);
     commands::act(shared, &caller, command, reply).await;
     match answered.await {
         Ok(rendered) => rendered.into_response(),

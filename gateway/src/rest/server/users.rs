@@ -61,6 +61,9 @@ async fn write(
 ) -> Response {
     let written = async {
         let id = user_id(&user)?;
+        if auth::is_guests(&id) {
+            return Err(ChatError::field("userId", "a user's id may not begin as guests' do, with `guest-`"));
+        }
         let name = wanted.name.as_deref().map(credentials::display_name).transpose()?;
         let avatar = wanted.avatar.map(|url| Some(url).filter(|url| !url.is_empty()));
         let avatar = avatar.map(|url| url.as_deref().map(credentials::avatar).transpose()).transpose()?;
