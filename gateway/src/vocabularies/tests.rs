@@ -121,6 +121,22 @@ fn each_field_is_taken_at_its_limit_and_refused_beyond() {
 }
 
 #[test]
+fn a_cafe_takes_what_its_setting_says_and_no_more_than_the_deployment() {
+    let send = |max_cafe_chars, max_content_chars, chars: usize| {
+        let rules = Rules { max_cafe_chars, max_content_chars, ..Rules::default() };
+        let said = json!({"cafeId": "r", "content": "é".repeat(chars)});
+        let sent = Vocabulary::Cafe.parse_command("message:send", &args(&said), &rules).map(drop);
+        let changed = json!({"messageId": "0190a6f0-0000-7000-8000-000000000001", "content": "é".repeat(chars)});
+        let edited = Vocabulary::Cafe.parse_command("message:edit", &args(&changed), &rules).map(drop);
+        assert_eq!(sent, edited);
+        sent.map_err(|error| error.code)
+    };
+    assert_eq!((send(500, 4_000, 500), send(500, 4_000, 501)), (Ok(()), Err(Code::ContentTooLong)));
+    assert_eq!((send(800, 4_000, 800), send(800, 4_000, 801)), (Ok(()), Err(Code::ContentTooLong)));
+    assert_eq!((send(800, 700, 700), send(800, 700, 701)), (Ok(()), Err(Code::ContentTooLong)));
+}
+
+#[test]
 fn u_0000_is_refused_in_every_text_that_is_taken() {
     for (vocabulary, name, fields) in entries() {
         for field in fields {
@@ -232,6 +248,81 @@ fn every_event_stands_in_the_page_of_its_vocabulary() {
             assert!(by_rule || page.contains(&format!("`{name}`")), "{}.md lacks `{name}`", vocabulary.as_str());
         }
     }
+}
+
+/// Whether a field of that name holds an id, or several.
+fn is_id(name: &str) -> bool {
+    name == "id" || ["Id", "_id", "Ids", "_ids"].iter().any(|end| name.ends_with(end))
+}
+
+/// Notes each id of a value, and whether it is a text. What a user has put into `metadata` is theirs.
+fn ids(value: &Value, found: &mut Vec<(String, bool)>) {
+    let text = |value: &Value| value.is_string() || value.is_null();
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter().filter(|(name, _)| *name != "metadata") {
+                if is_id(name) {
+                    let is_text = value.as_array().map_or_else(|| text(value), |list| list.iter().all(text));
+                    found.push((format!("{name}: {value}"), is_text));
+                }
+                ids(value, found);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| ids(value, found)),
+        _ => {}
+    }
+}
+
+/// The same of a schema's properties.
+fn ids_of_schema(schema: &Value, found: &mut Vec<(String, bool)>) {
+    match schema {
+        Value::Object(fields) => {
+            for (name, of) in fields.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                if is_id(name) {
+                    let inner = if of["type"] == "array" { &of["items"] } else { of };
+                    found.push((format!("{name}: {of}"), inner["type"] == "string"));
+                }
+            }
+            fields.values().for_each(|inner| ids_of_schema(inner, found));
+        }
+        Value::Array(list) => list.iter().for_each(|inner| ids_of_schema(inner, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn ids_are_strings_in_every_transcript_and_every_schema() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(folder.join(path)).expect("a file of the repository");
+    let mut found = Vec::new();
+    for vocabulary in Vocabulary::ALL {
+        for kind in ["events", "answers", "rest"] {
+            let name = format!("src/vocabularies/golden/{}.{kind}.txt", vocabulary.as_str());
+            if kind == "rest" && !folder.join(&name).exists() {
+                continue;
+            }
+            let before = found.len();
+            for line in read(&name).lines().filter(|line| !line.starts_with('#')) {
+                // Of requests, what they are answered with; it is indented.
+                let said = kind != "rest" || line.starts_with(' ');
+                if let Some(body) = line.find('{').filter(|_| said)
+                    && let Ok(value) = serde_json::from_str(&line[body..])
+                {
+                    ids(&value, &mut found);
+                }
+            }
+            assert!(found.len() > before + 10, "{name} has ids");
+        }
+    }
+    // Both are the code's own: other tests compare them with it.
+    for document in ["../docs/api/openapi.json", "../docs/api/asyncapi.json"] {
+        let before = found.len();
+        let value = serde_json::from_str(&read(document)).expect("JSON");
+        ids_of_schema(&value, &mut found);
+        assert!(found.len() > before + 100, "{document} has ids");
+    }
+    let numbers: Vec<_> = found.into_iter().filter(|(_, is_text)| !is_text).collect();
+    assert!(numbers.is_empty(), "{numbers:?}");
 }
 
 /// `dotted` is complete: a command of any kind that the others' transcripts show is in its own.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parlor_core::ports::Unavailable;
+use parlor_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -144,6 +145,17 @@ impl Health {
             "dependencies": dependencies.collect::<serde_json::Map<_, _>>(),
         })
     }
+
+    /// What `/health/chat` answers; `fanout` is the name of the dependency that stands for Redis.
+    pub(crate) fn chat(&self, fanout: &str, connections: usize) -> Value {
+        let up = self.is_up(fanout);
+        json!({
+            "status": if up { "healthy" } else { "degraded" },
+            "redis": if up { "up" } else { "down" },
+            "connections": connections,
+            "timestamp": Timestamp::now().to_string(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +206,23 @@ mod tests {
         pass(1).await;
         assert!(health.is_ready());
         assert_eq!(health.report()["status"], "degraded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chat_is_healthy_while_redis_answers_and_degraded_while_it_does_not() {
+        let up = Arc::new(AtomicBool::new(true));
+        let health = Health::new("gateway", "g1".into(), vec![dependency(&up, false)]);
+        let _tasks = health.watch(&CancellationToken::new());
+        let told = || {
+            let told = health.chat("redis", 7);
+            (told["status"].as_str().unwrap_or("").to_owned(), told["redis"].as_str().unwrap_or("").to_owned())
+        };
+        pass(1).await;
+        assert_eq!(told(), ("healthy".into(), "up".into()));
+        up.store(false, Ordering::Relaxed);
+        pass(5).await;
+        assert_eq!(told(), ("degraded".into(), "down".into()));
+        assert_eq!(health.chat("redis", 7)["connections"], 7);
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
-use parlor_core::time::Timestamp;
 use serde_json::json;
 
 pub(crate) use health::{Dependency, Health};
@@ -45,13 +44,7 @@ pub(crate) fn chat_route(
 ) -> Router {
     let health = health.clone();
     let answer = move || {
-        let up = health.is_up(fanout);
-        let body = json!({
-            "status": if up { "healthy" } else { "degraded" },
-            "redis": if up { "up" } else { "down" },
-            "connections": connections(),
-            "timestamp": Timestamp::now().to_string(),
-        });
+        let body = health.chat(fanout, connections());
         async move { Json(body) }
     };
     Router::new().route("/health/chat", get(answer))

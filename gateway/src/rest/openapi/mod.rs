@@ -211,3 +211,26 @@ fn the_router_and_the_openapi_document_have_the_same_routes() {
     assert_eq!(routed.difference(&described).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "not described");
     assert_eq!(described.difference(&routed).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "not routed");
 }
+
+#[test]
+fn every_request_about_chat_is_under_api() {
+    let document = document();
+    let paths = document["paths"].as_object().expect("paths");
+    // What operators and browsers ask beside it.
+    let others = ["/health", "/health/live", "/health/ready", "/health/chat", "/metrics", "/docs", "/docs/{path}"];
+    let elsewhere: Vec<_> = paths.keys().filter(|path| !path.starts_with("/api/")).collect();
+    assert!(elsewhere.iter().all(|path| others.contains(&path.as_str())), "{elsewhere:?}");
+    assert!(paths.len() > elsewhere.len() + 50);
+}
+
+#[test]
+fn no_request_says_that_somebody_types() {
+    let document = document();
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let told = serde_json::to_string(&operation["requestBody"]).expect("JSON");
+            let about = path.contains("typing") || told.to_lowercase().contains("typing");
+            assert!(!about || method == "get", "{method} {path} is of typing, which goes over sockets alone");
+        }
+    }
+}
