@@ -77,11 +77,14 @@ type Read = (Room, Option<Membership>, Option<Timestamp>);
 pub(crate) struct Memberships {
     ports: Ports,
     cached: Mutex<HashMap<(RoomId, UserId), Standing>>,
+    /// How many members each room has, with the version of which that is: of a room whose member has done nothing here
+    /// yet, no standing is known.
+    sizes: Mutex<HashMap<RoomId, (u64, u32)>>,
 }
 
 impl Memberships {
     pub(crate) fn new(ports: Ports) -> Self {
-        Self { ports, cached: Mutex::default() }
+        Self { ports, cached: Mutex::default(), sizes: Mutex::default() }
     }
 
     /// Takes note of what was just read or decided.
@@ -105,6 +108,7 @@ impl Memberships {
     /// A room's settings have changed, and nothing else since the version before: what is known of these users there
     /// stays good. What is older is read again when it is needed.
     pub(crate) fn learn_room(&self, room: &Room, users: impl Iterator<Item = UserId>) {
+        self.learn_size(room);
         let shared = Arc::new(room.clone());
         let mut cached = self.cached.lock();
         for user in users {
@@ -145,7 +149,21 @@ impl Memberships {
         self.keep(user, Standing { room, membership, banned: None, read: Instant::now(), recalled: true });
     }
 
+    /// Takes note of how many members a room has.
+    pub(crate) fn learn_size(&self, room: &Room) {
+        let mut sizes = self.sizes.lock();
+        if sizes.len() >= CAPACITY && !sizes.contains_key(&room.id) {
+            // They are learned again as their rooms are used.
+            sizes.clear();
+        }
+        let known = sizes.entry(room.id.clone()).or_default();
+        if room.version >= known.0 {
+            *known = (room.version, room.member_count);
+        }
+    }
+
     fn keep(&self, user: &UserId, standing: Standing) {
+        self.learn_size(&standing.room);
         let mut cached = self.cached.lock();
         if cached.len() >= CAPACITY {
             cached.retain(|_, standing| standing.read.elapsed() < READ_AGAIN);
@@ -163,9 +181,10 @@ impl Memberships {
         self.cached.lock().get(&(room.clone(), user.clone())).cloned()
     }
 
-    /// How many members a room had when `user`'s standing there was last read.
+    /// How many members a room had when that was last heard of; `None`: it never was.
     pub(crate) fn size(&self, room: &RoomId, user: &UserId) -> Option<u32> {
-        self.peek(room, user).map(|standing| standing.room.member_count)
+        let known = self.sizes.lock().get(room).map(|(_, members)| *members);
+        known.or_else(|| self.peek(room, user).map(|standing| standing.room.member_count))
     }
 
     /// The standing of `user` in `room`; `None`: no such room. `version` is what the fan-out says of the room, if it

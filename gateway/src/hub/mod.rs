@@ -330,6 +330,7 @@ fn expect(clients: &[Arc<Client>], delivery: &Delivery) {
 fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery) {
     match &delivery.event.kind {
         Kind::RoomAdded { room: added } => {
+            shared.memberships.learn_size(added);
             for client in clients {
                 let (shared, client) = (shared.clone(), client.clone());
                 let (added, version) = (added.id.clone(), added.version);
