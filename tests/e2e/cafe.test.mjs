@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, client, connect, newUser, randomUUID, tokenOf } from "../lib/clients.mjs";
+import { metrics } from "../lib/metrics.mjs";
 import { NGINX } from "../lib/place.mjs";
-import { extraGateway } from "../lib/process.mjs";
+import { extraGateway, solo } from "../lib/process.mjs";
 import { answered } from "../lib/rest.mjs";
-import { heard, sleep } from "../lib/wait.mjs";
+import { heard, sleep, until } from "../lib/wait.mjs";
 
 const CAFE = { auth: { vocabulary: "cafe" } };
 const newCafe = () => `cafe-${randomUUID().slice(0, 8)}`;
@@ -131,5 +132,60 @@ test("cafe and conversations: nothing is accepted before a valid token", async (
     const refused = heard(socket, "connect_error");
     socket.connect();
     assert.equal((await refused).message, "Invalid token");
+  }
+});
+
+test("cafe: what passes the checks is broadcast, stored, cached and counted, and what is refused is nowhere", async (t) => {
+  const url = await solo(t, "limits.spam=60s", "limits.message=3/60s");
+  const cafeId = newCafe();
+  const options = { ...CAFE, url };
+  const [ann, ben] = [await guest(t, cafeId, "Ann", options), await guest(t, cafeId, "Ben", options)];
+  const heardByBen = [];
+  ben.socket.on("message:new", ({ message }) => heardByBen.push(message.content));
+  const told = heard(ben.socket, "message:new", ({ message }) => message.content === "espresso espresso please");
+  const send = (content) => ask(ann.socket, "message:send", { cafeId, content });
+  assert.equal((await send("espresso espresso please")).error, undefined);
+  await told;
+  assert.equal((await send("espresso espresso please")).error, "SPAM_DETECTED");
+  assert.equal((await send("lungo")).error, undefined);
+  assert.equal((await send("macchiato")).error, "RATE_LIMIT_EXCEEDED");
+  const stored = await until("both are stored", async () => {
+    const { messages } = await answered(200, ann.user, "GET", `/api/chat/messages/${cafeId}`, undefined, { url });
+    const said = messages.filter(({ type }) => type !== "system").map(({ content }) => content);
+    return said.length === 2 && said;
+  });
+  assert.deepEqual(stored, ["lungo", "espresso espresso please"]);
+  // Who comes in is shown them from the cache.
+  const hits = async () => (await metrics(url))("parlor_recent_cache_total", 'outcome="hit"');
+  const before = await hits();
+  const page = heard(ben.socket, "message:history");
+  ben.socket.emit("join:cafe", { cafeId });
+  const shown = await page;
+  assert.ok((await hits()) > before, "the cache had them");
+  assert.deepEqual(shown.messages.filter(({ type }) => type !== "system").map(({ content }) => content), stored);
+  const { topics } = await until("the words are counted", async () => {
+    const counted = await answered(200, ann.user, "GET", `/api/chat/topics/${cafeId}`, undefined, { url });
+    return counted.topics.length >= 2 && counted;
+  });
+  assert.ok(JSON.stringify(topics).includes("espresso") && JSON.stringify(topics).includes("lungo") && !JSON.stringify(topics).includes("macchiato"), JSON.stringify(topics));
+  assert.deepEqual(heardByBen.filter((content) => content !== "lungo"), ["espresso espresso please"]);
+});
+
+test("cafe: presence says of each user in which café, how and since when", async (t) => {
+  const url = await solo(t);
+  const options = { ...CAFE, url };
+  const [here, there] = [newCafe(), newCafe()];
+  const begun = Date.now();
+  const [ann, ben] = [await guest(t, here, "Ann", options), await guest(t, there, "Ben", options)];
+  await ask(ann.socket, "presence:update", { status: "away" });
+  const in_ = async (cafeId) => answered(200, ann.user, "GET", `/api/chat/presence/${cafeId}`, undefined, { url });
+  await until("Ann is away", async () => (await in_(here)).users[0]?.status === "away");
+  const places = [await in_(here), await in_(there)];
+  assert.deepEqual(places.map(({ cafeId, users }) => [cafeId, users.map(({ id, status }) => [id, status])]), [
+    [here, [[ann.user.id, "away"]]],
+    [there, [[ben.user.id, "online"]]],
+  ]);
+  for (const { users: [{ lastSeen }] } of places) {
+    assert.ok(Date.parse(lastSeen) >= begun - 1_000 && Date.parse(lastSeen) <= Date.now() + 1_000, lastSeen);
   }
 });

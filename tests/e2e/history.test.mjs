@@ -1,8 +1,9 @@
 // History: pages in both directions, from any cursor, that repeat and skip nothing.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, connect, done, newChannel, newUser, send } from "../lib/clients.mjs";
-import { heard } from "../lib/wait.mjs";
+import { ask, client, connect, done, newChannel, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
+import { solo } from "../lib/process.mjs";
+import { heard, sleep, until } from "../lib/wait.mjs";
 
 const COUNT = 130;
 const ids = (messages) => messages.map((message) => message.messageId);
@@ -91,4 +92,28 @@ test("a sender finds its message in history at once", async (t) => {
   let answer = await strange();
   for (const until = Date.now() + 10_000; answer === "busy" && Date.now() < until; answer = await strange());
   assert.equal(answer, "bad_request");
+});
+
+test("nothing of a room's history comes by itself at connect, and all of it when it is asked for", async (t) => {
+  const url = await solo(t);
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const a = await connect(t, ann, { url });
+  const device = await connect(t, ben, { url });
+  const roomId = await newGroup({ user: ann, socket: a }, [{ user: ben, socket: device }]);
+  const there = heard(device, "message.received", ({ content }) => content === "m29");
+  for (let i = 0; i < 30; i++) await send(a, roomId, `m${i}`);
+  await there;
+  const { messages: [{ messageId }] } = await done(a, "message.history", { roomId, limit: 1 });
+  await until("Ben has them", async () => (await done(a, "message.receipts", { messageId })).deliveredCount === 1, { within: 15_000 });
+  const another = client(t, url, { token: await tokenOf(ben), vocabulary: "dotted" });
+  const told = [];
+  another.onAny((event, payload) => told.push([event, payload]));
+  const ready = heard(another, "connection.authenticated");
+  another.connect();
+  await ready;
+  await sleep(3_000);
+  const names = told.map(([event]) => event);
+  assert.ok(names.every((event) => !event.startsWith("message.")), names.join());
+  const page = await done(another, "message.history", { roomId, limit: 30 });
+  assert.deepEqual(page.messages.map(({ content }) => content), Array.from({ length: 30 }, (_, i) => `m${29 - i}`));
 });

@@ -1,13 +1,15 @@
 // What operators ask: health, metrics, tokens, settings.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { Agent, get } from "node:http";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { connect, newChannel, newUser, send } from "../lib/clients.mjs";
+import { ask, connect, done, newChannel, newUser, send } from "../lib/clients.mjs";
 import { metrics } from "../lib/metrics.mjs";
 import { NGINX, PARLOR, bareEnvironment, gatewayUrl, persisterUrl, workerUrl } from "../lib/place.mjs";
 import { gentoken, solo } from "../lib/process.mjs";
-import { until } from "../lib/wait.mjs";
+import { Listener, comeBack, goAway, settled } from "../lib/returning.mjs";
+import { sleep, until } from "../lib/wait.mjs";
 
 const exec = promisify(execFile);
 
@@ -73,4 +75,62 @@ test("gentoken, checktoken, genconfig, checkconfig and version do what they say"
 test("production refuses the development secret", async () => {
   const env = bareEnvironment({ PARLOR_MODE: "production" });
   await assert.rejects(exec(PARLOR, ["gateway", "--listen", "127.0.0.1:1"], { env, timeout: 20_000 }), /secret/);
+});
+
+test("cache hits, database time, errors and reconnections are counted, and each number says what it is", async (t) => {
+  const url = await solo(t);
+  const user = newUser("Ann");
+  const socket = await connect(t, user, { url });
+  const listener = new Listener(socket);
+  const roomId = await newChannel(socket);
+  for (let i = 0; i < 5; i++) await send(socket, roomId, `m${i}`);
+  const before = await metrics(url);
+  await until("a page comes from the cache", async () => {
+    await done(socket, "message.history", { roomId, limit: 3 });
+    return (await metrics(url))("parlor_recent_cache_total", 'outcome="hit"') > before("parlor_recent_cache_total", 'outcome="hit"');
+  });
+  await ask(socket, "message.send", { roomId: "nowhere", content: "x" });
+  await done(socket, "room.list", {});
+  await settled(listener);
+  await goAway(socket);
+  assert.equal(await comeBack(socket), true);
+  const after = await metrics(url);
+  for (const [name, label] of [
+    ["parlor_recent_cache_total", 'outcome="hit"'],
+    ["parlor_errors_total", 'code="not_found"'],
+    ["parlor_resumes_total", 'outcome="recovered"'],
+    ["parlor_store_call_seconds_count", 'call="rooms_of"'],
+    ["parlor_store_call_seconds_sum", ""],
+  ]) {
+    assert.ok(after(name, label) > before(name, label), `${name} ${label}: ${before(name, label)}, ${after(name, label)}`);
+  }
+  assert.notEqual(after("parlor_recent_cache_total", 'outcome="miss"'), undefined, "what a rate is taken of");
+  const text = await (await fetch(`${url}/metrics`)).text();
+  for (const name of ["parlor_recent_cache_total", "parlor_store_call_seconds", "parlor_errors_total", "parlor_resumes_total", "parlor_events_in_total"]) {
+    assert.match(text, new RegExp(`^# HELP ${name} .{20,}`, "m"), name);
+  }
+});
+
+test("requests share a connection that is kept", async (t) => {
+  for (const url of [await solo(t), NGINX]) {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    const ports = new Set();
+    for (let n = 0; n < 5; n++) {
+      const { status, port, reused } = await new Promise((resolve, reject) => {
+        const request = get(`${url}/api/me`, { agent }, (response) => {
+          response.resume();
+          const said = { status: response.statusCode, port: request.socket.localPort, reused: request.reusedSocket };
+          response.on("end", () => resolve(said));
+        });
+        request.on("error", reject);
+      });
+      assert.equal(status, 401, "a refusal is an answer like any other");
+      assert.equal(reused, n > 0, `${url}, request ${n + 1}`);
+      ports.add(port);
+      // The agent takes the connection back a moment after the answer.
+      await sleep(20);
+    }
+    assert.equal(ports.size, 1, `${url} was asked over one connection`);
+  }
 });

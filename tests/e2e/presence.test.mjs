@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, connect, connectOn, done, newChannel, newGroup, newUser, send } from "../lib/clients.mjs";
+import { metrics } from "../lib/metrics.mjs";
+import { extraGateway } from "../lib/process.mjs";
 import { heard, sleep, until } from "../lib/wait.mjs";
 
 async function group(t, count = 2) {
@@ -123,4 +125,37 @@ test("snake hears presence_update and a heartbeat", async (t) => {
   assert.deepEqual(await update, { userId: third.id, status: "online" });
   assert.deepEqual(await ask(snake, "heartbeat"), {});
   await beat;
+});
+
+test("a change of presence is told to rooms and not to users: it costs as much in a room of two as in one of twelve", async (t) => {
+  const url = await extraGateway(t, "presence-rooms");
+  const published = async () => (await metrics(url))("parlor_redis_command_seconds_count", 'operation="publish"') ?? 0;
+  const ann = { user: newUser("Ann") };
+  ann.socket = await connect(t, ann.user);
+  const costs = [];
+  for (const others of [0, 10]) {
+    // Alone on a gateway of their own, so that what it publishes is theirs.
+    const ben = { user: newUser("Ben") };
+    ben.socket = await connect(t, ben.user, { url });
+    const crowd = [];
+    for (let n = 0; n < others; n++) {
+      const user = newUser(`Cem${n}`);
+      crowd.push({ user, socket: await connect(t, user) });
+    }
+    await newGroup(ann, [ben, ...crowd]);
+    // What was said of the making is delivered and confirmed.
+    await sleep(5_000);
+    const before = await published();
+    for (const status of ["away", "busy", "away", "busy", "away"]) {
+      const told = [ann, ...crowd].map(({ socket }) =>
+        heard(socket, "presence.status.update", (update) => update.userId === ben.user.id && update.status === status));
+      await done(ben.socket, "presence.status.update", { status });
+      await Promise.all(told);
+    }
+    costs.push((await published()) - before);
+    ben.socket.close();
+    await sleep(500);
+  }
+  // One for each change; and a receipt or two that came late.
+  assert.ok(costs.every((cost) => cost >= 5 && cost < 15), `${costs} published`);
 });

@@ -1,13 +1,13 @@
 // A stock client that comes back gets what it missed, in order, with no code of its own (DESIGN.md §4).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { client, connect, connectOn, done, gatewayOf, newChannel, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
+import { ask, client, connect, connectOn, done, gatewayOf, newChannel, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
 import { redis } from "../lib/cluster.mjs";
 import { NGINX, gatewayUrl } from "../lib/place.mjs";
 import { solo } from "../lib/process.mjs";
 import { RawClient } from "../lib/raw.mjs";
 import { Listener, comeBack, goAway, settled } from "../lib/returning.mjs";
-import { heard, until } from "../lib/wait.mjs";
+import { heard, sleep, until } from "../lib/wait.mjs";
 
 const names = (count, prefix = "m") => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
@@ -435,4 +435,40 @@ test("the place is kept across a change of gateway in a snake client, whose voca
   assert.equal(await comeBack(b), true);
   await until("Ben has it in his words", () => listener.heard.some(({ name, content }) => name === "message" && content === "missed"));
   assert.ok(!listener.heard.some(({ name }) => name === "message.received"));
+});
+
+test("a session is only for who authenticates anew, and one that is over begins with rooms, unread counts and what waited", async (t) => {
+  const url = await solo(t, "auth.guests=false", "gateway.resume_within=2s");
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const a = await connect(t, ann, { url });
+  const b = client(t, url, { token: await tokenOf(ben), vocabulary: "dotted" });
+  const listener = new Listener(b);
+  b.connect();
+  await until("Ben is in", () => listener.heard.some(({ name }) => name === "connection.authenticated"));
+  const roomId = await newGroup({ user: ann, socket: a }, [{ user: ben, socket: b }]);
+  await settled(listener);
+  const session = { _pid: b._pid, _lastOffset: b._lastOffset };
+  await goAway(b);
+  await send(a, roomId, "missed");
+
+  const nobody = Object.assign(client(t, url, { vocabulary: "dotted" }), session);
+  const heardOf = new Listener(nobody);
+  nobody.connect();
+  await until("it is asked for a token", () => heardOf.heard.length > 0);
+  assert.equal((await ask(nobody, "message.send", { roomId, content: "mine" })).error, "unauthorized");
+  assert.deepEqual(heardOf.contents(roomId), [], "it is told nothing of the session's rooms");
+  nobody.close();
+  const forger = Object.assign(client(t, url, { token: "not.a.token", vocabulary: "dotted" }), session);
+  const refused = heard(forger, "connect_error");
+  forger.connect();
+  assert.equal((await refused).message, "Invalid token");
+  forger.close();
+
+  // The setting, and the second in which the server saw it last.
+  await sleep(4_000);
+  assert.equal(await comeBack(b), false);
+  const welcome = await until("Ben begins as usual", () => listener.heard.find(({ name }) => name === "connection.authenticated"));
+  const room = welcome.rooms.find((room) => room.roomId === roomId);
+  assert.ok(room.unreadCount >= 1, JSON.stringify(room));
+  await until("what waited is there", () => listener.contents(roomId).includes("missed"));
 });

@@ -1,8 +1,9 @@
 // Who begins anew is given what did not reach them: in order, each message once, and only once.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { client, connectOn, done, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
+import { client, connect, connectOn, done, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
 import { NGINX } from "../lib/place.mjs";
+import { solo } from "../lib/process.mjs";
 import { heard, sleep, until } from "../lib/wait.mjs";
 
 async function scene(t) {
@@ -96,4 +97,30 @@ test("no more than 1,000 messages wait, the newest", async (t) => {
   const { count: waited } = told.find(({ event }) => event === "message.waiting");
   assert.ok(waited > 900 && waited <= 1_000, `${waited}`);
   assert.equal(messages().at(-1).content, `${count - 1}`);
+});
+
+test("what cannot be delivered is not given up after five tries, nor after seven", async (t) => {
+  const url = await solo(t);
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const sender = await connect(t, ann, { url });
+  const device = await connect(t, ben, { url, reconnection: false });
+  const roomId = await newGroup({ user: ann, socket: sender }, [{ user: ben, socket: device }]);
+  device.close();
+  await send(sender, roomId, "are you there?");
+  for (let n = 0; n < 7; n++) {
+    const socket = client(t, url, { token: await tokenOf(ben), vocabulary: "dotted" }, { reconnection: false });
+    // The connection breaks as the message comes, before anything can confirm it.
+    const told = heard(socket, "message.received", ({ content }) => {
+      if (content === "are you there?") socket.io.engine.transport.ws.terminate();
+      return content === "are you there?";
+    });
+    socket.connect();
+    await told;
+  }
+  const last = client(t, url, { token: await tokenOf(ben), vocabulary: "dotted" });
+  const told = heard(last, "message.received", ({ content }) => content === "are you there?");
+  const confirmed = heard(sender, "message.delivered", ({ userId }) => userId === ben.id, 15_000);
+  last.connect();
+  await told;
+  await confirmed;
 });

@@ -73,11 +73,15 @@ const pids = new Map();
 /** The process of a test's own that serves there. */
 export const pidAt = (url) => pids.get(url);
 
+const logs = new Map();
+/** The lines that the process there has logged so far: the newest 256 KiB. With `log.format=json` they are objects. */
+export const logOf = (url) => logs.get(url)().split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+
 async function serve(t, args, env, port) {
   const child = spawn(PARLOR, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (data) => (said = (said + data).slice(-8_000)));
+    stream.on("data", (data) => (said = (said + data).slice(-256 * 1024)));
   }
   const ended = new Promise((resolve) => child.once("exit", resolve));
   t.after(async () => {
@@ -88,12 +92,13 @@ async function serve(t, args, env, port) {
   });
   const url = `http://127.0.0.1:${port}`;
   pids.set(url, child.pid);
+  logs.set(url, () => said.slice(said.indexOf("\n{") + 1, said.lastIndexOf("\n") + 1));
   const serves = async () => {
     if (child.exitCode !== null) return "ended";
     return (await fetch(`${url}/health/ready`)).ok && "ready";
   };
   const state = await until(`parlor ${args[0]} serves`, serves, { within: 30_000 }).catch((error) => error);
-  if (state !== "ready") throw new Error(`parlor ${args.join(" ")} does not serve (${state}):\n${said}`);
+  if (state !== "ready") throw new Error(`parlor ${args.join(" ")} does not serve (${state}):\n${said.slice(-8_000)}`);
   return url;
 }
 

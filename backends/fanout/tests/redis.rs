@@ -11,7 +11,7 @@ use parlor_core::error::Limit;
 use parlor_core::event::{Actor, Ephemeral, Event};
 use parlor_core::ids::{Partition, RoomId, UserId};
 use parlor_core::ports::fanout::{Fanout, Signal};
-use parlor_core::ports::limits::{Ask, Limits};
+use parlor_core::ports::limits::{Ask, Limits, Said};
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::receipts::Receipts;
 use parlor_core::ports::sessions::Sessions;
@@ -221,6 +221,33 @@ async fn admit(redis: &Redis) -> Result<(), Duration> {
     let began = Instant::now();
     let ask = Ask { user: &user, tier: "message", limit, room: Some(&room), remember: None, said: None };
     redis.admit(ask).await.map(|_| ()).map_err(|_| began.elapsed())
+}
+
+#[tokio::test]
+async fn the_entries_of_limits_vanish_by_themselves() {
+    const WINDOW: Duration = Duration::from_millis(400);
+    let subject = subject().await;
+    let entries = async || {
+        let pattern = format!("{}*", subject.config.prefix);
+        let keys: Vec<String> = subject.command("KEYS", &[&pattern]).await;
+        keys
+    };
+    let user = UserId::trusted("ann");
+    let said = Said { key: "room", digest: "d", token: "", window: WINDOW };
+    for tier in ["message", "typing"] {
+        let limit = Some(Limit { limit: 2, window: WINDOW });
+        let ask = Ask { user: &user, tier, limit, room: None, remember: None, said: Some(said) };
+        for _ in 0..3 {
+            subject.redis.admit(ask.clone()).await.expect("Redis answers");
+        }
+    }
+    let kept = entries().await;
+    assert!(kept.len() >= 3, "a window for each tier, and what was said last: {kept:?}");
+    for key in &kept {
+        let left: i64 = subject.command("PTTL", &[key]).await;
+        assert!((1..=400).contains(&left), "{key} lives for {left} ms");
+    }
+    until("nothing is left of them", async || entries().await.is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
