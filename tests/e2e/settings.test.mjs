@@ -10,6 +10,7 @@ import { heard, sleep, until } from "../lib/wait.mjs";
 
 /** One action of each tier that is counted for a user; `n` tells one from the next. */
 const ACTIONS = {
+  key_claim: ({ a, ben }) => ask(a, "keys.claim", { userId: ben.id, deviceId: "phone" }),
   message: ({ a, roomId }, n) => ask(a, "message.send", { roomId, content: `m${n}` }),
   file: ({ a, roomId }) => declare(a, roomId, png(100)).catch((error) => JSON.parse(error.message.slice(error.message.indexOf("{")))),
   room_create: ({ a }, n) => ask(a, "room.create", { type: "group", name: `Room ${n}`, memberIds: [] }),
@@ -19,7 +20,6 @@ const ACTIONS = {
   history: ({ a, roomId }) => ask(a, "message.history", { roomId }),
   push: ({ a }) => ask(a, "push.unsubscribe", { endpoint: "https://push.example.org/1" }),
   keys: ({ a, ben }) => ask(a, "keys.get", { userIds: [ben.id] }),
-  key_claim: ({ a, ben }) => ask(a, "keys.claim", { userId: ben.id, deviceId: "phone" }),
 };
 const KEYS = { deviceId: "phone", identityKey: "aWQ=", signedKey: "c2s=", signature: "c2ln" };
 
