@@ -25,6 +25,7 @@ mod resume;
 mod session;
 pub mod vocabularies;
 mod waiting;
+mod window;
 
 use std::io;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Rate limits: shared by all gateways through the `Limits` port; per gateway while that is away.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,23 @@ use parlor_core::ids::UserId;
 use parlor_core::ports::limits::{Admission, Ask, Limits};
 
 use crate::refusals;
+use crate::window::Window;
 
-/// Users whose local windows are kept while the shared ones are away.
+/// Windows that are kept while the shared ones are away. Of whom there is no room for nothing is counted.
 const LOCAL_WINDOWS: usize = 50_000;
+/// How often those that are over are looked for when there is no room.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Limiter {
     shared: Arc<dyn Limits>,
-    local: Mutex<HashMap<(UserId, String), VecDeque<Instant>>>,
+    local: Mutex<Local>,
+}
+
+/// By user and tier; each with its limit.
+#[derive(Default)]
+struct Local {
+    windows: HashMap<(UserId, String), (Limit, Window)>,
+    swept: Option<Instant>,
 }
 
 impl Limiter {
@@ -29,7 +39,7 @@ impl Limiter {
         let (user, tier, limit) = (ask.user, ask.tier, ask.limit);
         let (retry_after, answer) = match self.shared.admit(ask).await {
             Ok(admission) => (admission.retry_after, Some(admission)),
-            Err(_) => (limit.and_then(|limit| self.count(user, tier, limit)), None),
+            Err(_) => (limit.and_then(|limit| self.local.lock().count(user, tier, limit, Instant::now())), None),
         };
         match (retry_after, limit) {
             (Some(wait), Some(limit)) => {
@@ -47,21 +57,23 @@ impl Limiter {
         }
         self.admit(Ask { user, tier, limit, room: None, remember: None, said: None }).await.map(|_| ())
     }
+}
 
-    fn count(&self, user: &UserId, tier: &str, limit: Limit) -> Option<Duration> {
-        let mut local = self.local.lock();
-        if local.len() >= LOCAL_WINDOWS {
-            local.retain(|_, times| times.back().is_some_and(|last| last.elapsed() < limit.window));
+impl Local {
+    /// `Some`: refused for so long.
+    fn count(&mut self, user: &UserId, tier: &str, limit: Limit, now: Instant) -> Option<Duration> {
+        let key = (user.clone(), tier.to_owned());
+        if self.windows.len() >= LOCAL_WINDOWS && !self.windows.contains_key(&key) {
+            if self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_EVERY) {
+                self.swept = Some(now);
+                self.windows.retain(|_, (limit, window)| !window.is_over(*limit, now));
+            }
+            if self.windows.len() >= LOCAL_WINDOWS {
+                return None;
+            }
         }
-        let times = local.entry((user.clone(), tier.to_owned())).or_default();
-        while times.front().is_some_and(|first| first.elapsed() >= limit.window) {
-            times.pop_front();
-        }
-        if times.len() >= usize::try_from(limit.limit).unwrap_or(usize::MAX) {
-            return times.front().map(|first| limit.window.saturating_sub(first.elapsed()));
-        }
-        times.push_back(Instant::now());
-        None
+        let (_, window) = self.windows.entry(key).or_insert_with(|| (limit, Window::default()));
+        window.admit(limit, now).err()
     }
 }
 
@@ -71,4 +83,35 @@ fn refusal(tier: &str, wait: Duration, limit: Limit) -> ChatError {
         _ => "Too many requests. Please slow down.",
     };
     ChatError { retry_after: Some(wait), limit: Some(limit), ..ChatError::new(Code::RateLimited, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Limit = Limit { limit: 2, window: Duration::from_secs(60) };
+
+    #[test]
+    fn each_user_and_tier_has_a_window_of_its_own() {
+        let (mut local, now) = (Local::default(), Instant::now());
+        let (ann, ben) = (UserId::trusted("ann"), UserId::trusted("ben"));
+        for _ in 0..2 {
+            assert_eq!(local.count(&ann, "message", LIMIT, now), None);
+        }
+        assert!(local.count(&ann, "message", LIMIT, now).is_some());
+        assert_eq!(local.count(&ann, "file", LIMIT, now), None);
+        assert_eq!(local.count(&ben, "message", LIMIT, now), None);
+    }
+
+    #[test]
+    fn windows_are_bounded_and_make_room_when_they_are_over() {
+        let (mut local, now) = (Local::default(), Instant::now());
+        for n in 0..LOCAL_WINDOWS + 10 {
+            assert_eq!(local.count(&UserId::trusted(format!("u{n}")), "message", LIMIT, now), None);
+        }
+        assert_eq!(local.windows.len(), LOCAL_WINDOWS);
+        let later = now + Duration::from_secs(68);
+        assert_eq!(local.count(&UserId::trusted("late"), "message", LIMIT, later), None);
+        assert_eq!(local.windows.len(), 1);
+    }
 }
