@@ -23,6 +23,8 @@ mod refusals;
 mod rest;
 mod resume;
 mod session;
+#[cfg(test)]
+mod stage;
 pub mod vocabularies;
 mod waiting;
 mod window;

@@ -231,7 +231,7 @@ async fn a_log_whose_unapplied_records_expired_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn receipts_become_pointers_whatever_is_applied_twice() {
-    use parlor_core::ports::progress::Progress;
+    use parlor_core::ports::progress::{Asked, Progress};
 
     let world = World::new().await;
     let bob = Actor { id: UserId::trusted("bob"), name: "Bob".into(), avatar: None };
@@ -282,8 +282,8 @@ async fn receipts_become_pointers_whatever_is_applied_twice() {
         let of = world.store.of_users(&world.room, std::slice::from_ref(&bob.id)).await.unwrap()[0];
         assert_eq!((of.delivered.seq, of.read.seq), expected, "nothing goes back");
     }
-    let unread =
-        world.store.unread(&world.room, world.log.partition_of(&world.room), &bob.id, Seq::ZERO).await.unwrap();
-    assert_eq!(unread.count, 2, "by the number of the message, though the receipt may have come first");
+    let asked = Asked { room: &world.room, partition: world.log.partition_of(&world.room), read: Seq::ZERO };
+    let unread = world.store.unread(&bob.id, &[asked]).await.unwrap();
+    assert_eq!(unread[0].count, 2, "by the number of the message, though the receipt may have come first");
     assert_eq!(world.store.rooms_of(&bob.id, 1).await.unwrap()[0].unread, 2);
 }

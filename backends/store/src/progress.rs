@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use parlor_core::event::Actor;
-use parlor_core::ids::{RoomId, Seq, UserId};
-use parlor_core::ports::progress::{Mark, Reached};
+use parlor_core::ids::{Offset, RoomId, Seq, UserId};
+use parlor_core::ports::progress::{Mark, Reached, Unread};
 use parlor_core::ports::store::StoredMessage;
 use parlor_core::receipts::{Pointer, Pointers};
 use parlor_core::time::Timestamp;
@@ -58,6 +58,11 @@ impl From<PointerRow> for Pointers {
 pub(crate) fn of_users(asked: &[UserId], found: Vec<(Actor, Pointers)>) -> Vec<Pointers> {
     let found: HashMap<UserId, Pointers> = found.into_iter().map(|(user, pointers)| (user.id, pointers)).collect();
     asked.iter().map(|user| found.get(user).copied().unwrap_or_default()).collect()
+}
+
+/// How far the store sees, up to where it is read, and how many are behind that.
+pub(crate) fn unread((applied, read, count): (i64, i64, i64)) -> Unread {
+    Unread { count: count.unsigned_abs(), read: seq(read), applied: Offset(applied) }
 }
 
 pub(crate) fn reached(delivered: i64, read: i64) -> Reached {

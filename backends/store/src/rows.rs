@@ -6,7 +6,7 @@ use parlor_core::file::File;
 use parlor_core::ids::{BlobId, FileId, MessageId, Offset, RoomId, Seq, UserId};
 use parlor_core::ports::files::{Orphan, Stage};
 use parlor_core::ports::safety::Ban;
-use parlor_core::ports::store::{Membership, Outgoing, Page, RoomSummary, StoredMessage};
+use parlor_core::ports::store::{Membership, Outgoing, Page, Placed, RoomSummary, StoredMessage};
 use parlor_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -55,6 +55,29 @@ row! {
         mentions: Option<String>,
         encrypted: bool,
         marked: bool,
+    }
+}
+
+row! {
+    /// Where a message is.
+    PlacedRow {
+        id: Uuid,
+        seq: i64,
+        room_id: String,
+        sender_id: String,
+        deleted: bool,
+    }
+}
+
+impl From<PlacedRow> for Placed {
+    fn from(row: PlacedRow) -> Self {
+        Self {
+            message: MessageId(row.id),
+            room: RoomId::trusted(row.room_id),
+            seq: seq(row.seq),
+            sender: UserId::trusted(row.sender_id),
+            deleted: row.deleted,
+        }
     }
 }
 

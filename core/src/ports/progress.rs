@@ -26,15 +26,8 @@ pub trait Progress: Send + Sync + 'static {
     /// How many members of a room, `except` left out, have got to a place.
     async fn reached(&self, room: &RoomId, seq: Seq, except: &UserId) -> Result<Reached, Unavailable>;
 
-    /// How many stored messages of a room a user has not read, with everything up to `read` taken as read beside what
-    /// the store itself knows.
-    async fn unread(
-        &self,
-        room: &RoomId,
-        partition: Partition,
-        user: &UserId,
-        read: Seq,
-    ) -> Result<Unread, Unavailable>;
+    /// How many stored messages of each of these rooms a user has not read, in the order asked for, from one snapshot.
+    async fn unread(&self, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable>;
 
     /// Messages that have not reached any device of a user: of others, not deleted, in rooms of which they are a member,
     /// behind their pointers and behind `fresher`, the places that are known to be further. The newest `limit` of them
@@ -65,6 +58,17 @@ pub struct Reached {
     pub delivered: u32,
     /// They have read it.
     pub read: u32,
+}
+
+/// A room whose unread messages are to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Which.
+    pub room: &'a RoomId,
+    /// Where it is in the log.
+    pub partition: Partition,
+    /// Everything up to here is taken as read, beside what the store itself knows.
+    pub read: Seq,
 }
 
 /// A count of unread messages, and how far it sees.

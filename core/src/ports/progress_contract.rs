@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::contacts::Contacts;
 use super::log::{Position, Record};
-use super::progress::{Mark, Progress, Reached};
+use super::progress::{Asked, Mark, Progress, Reached};
 use super::store::{Store, Stored};
 use crate::event::{Event, Kind, Message, MessageType, Room, RoomKind};
 use crate::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
@@ -25,6 +25,7 @@ macro_rules! progress_contract {
             stored_pointers_move_forward_in_whatever_order_marks_come
             a_read_pointer_counts_what_is_behind_it
             a_fresher_pointer_than_the_stores_counts_too
+            many_rooms_are_counted_at_once_in_the_order_asked_for
             who_sends_has_read_up_to_their_message
             a_message_is_counted_by_whom_it_has_got_to
             what_did_not_reach_a_member_waits_in_order_and_is_bounded
@@ -136,7 +137,8 @@ impl Trial {
     async fn unread(&self, room: &RoomId, who: &str) -> (u64, u64) {
         let listed = self.store.rooms_of(&user(who), 10).await.expect("rooms");
         let listed = listed.iter().find(|summary| summary.room.id == *room).expect("the room").unread;
-        let counted = self.progress.unread(room, PARTITION, &user(who), Seq::ZERO).await.expect("a count");
+        let asked = Asked { room, partition: PARTITION, read: Seq::ZERO };
+        let counted = self.progress.unread(&user(who), &[asked]).await.expect("a count")[0];
         assert_eq!(counted.applied, self.at.offset);
         (listed, counted.count)
     }
@@ -214,12 +216,34 @@ mod promises {
         let seqs = trial.tell(&["1", "2", "3"].map(|words| says(&room, "a", words))).await;
         trial.raise(&room, "b", Pointers::read(seqs[0], at(0))).await;
         let unread = async |read| {
-            let unread = trial.progress.unread(&room, PARTITION, &user("b"), read).await.expect("a count");
-            (unread.count, unread.read)
+            let asked = Asked { room: &room, partition: PARTITION, read };
+            let unread = trial.progress.unread(&user("b"), &[asked]).await.expect("a count");
+            (unread[0].count, unread[0].read)
         };
         assert_eq!(unread(Seq::ZERO).await, (2, seqs[0]));
         assert_eq!(unread(seqs[1]).await, (1, seqs[1]));
         assert_eq!(unread(Seq(seqs[2].0 + 5)).await, (0, Seq(seqs[2].0 + 5)), "further than the store sees");
+    }
+
+    pub async fn many_rooms_are_counted_at_once_in_the_order_asked_for(mut trial: Trial) {
+        let (two, one) = (trial.group("two", &["a", "b"]).await, trial.group("one", &["a", "b"]).await);
+        let told = [says(&two, "a", "1"), says(&one, "a", "2"), says(&two, "a", "3"), says(&two, "a", "4")];
+        let seqs = trial.tell(&told).await;
+        let nowhere = RoomId::trusted("nowhere");
+        let asked = [
+            Asked { room: &two, partition: PARTITION, read: seqs[0] },
+            Asked { room: &nowhere, partition: Partition(0), read: Seq::ZERO },
+            Asked { room: &one, partition: PARTITION, read: Seq::ZERO },
+            Asked { room: &two, partition: PARTITION, read: seqs[3] },
+        ];
+        let counted = trial.progress.unread(&user("b"), &asked).await.expect("counts");
+        let counts: Vec<_> = counted.iter().map(|one| (one.count, one.read, one.applied)).collect();
+        let applied = trial.at.offset;
+        assert_eq!(
+            counts,
+            [(2, seqs[0], applied), (0, Seq::ZERO, Offset::NONE), (1, Seq::ZERO, applied), (0, seqs[3], applied),]
+        );
+        assert!(trial.progress.unread(&user("b"), &[]).await.expect("nothing").is_empty());
     }
 
     pub async fn who_sends_has_read_up_to_their_message(mut trial: Trial) {

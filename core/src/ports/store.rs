@@ -108,6 +108,9 @@ pub trait Store: Send + Sync + 'static {
     /// A message by its id, deleted or not, stored in the last 30 days or ever.
     async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, Unavailable>;
 
+    /// Where these messages are, each as by [`Self::message`], in any order; those that were never stored are left out.
+    async fn places(&self, ids: &[MessageId]) -> Result<Vec<Placed>, Unavailable>;
+
     /// The lowest seq of a message of the room whose time is at or after `time`. `None`: none so far; `applied` tells
     /// how far that was looked for.
     async fn seq_at(
@@ -225,6 +228,21 @@ pub struct StoredMessage {
     pub reactions: Vec<Reaction>,
     /// It is pinned to its room.
     pub pinned: bool,
+}
+
+/// Where a stored message is, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Which.
+    pub message: MessageId,
+    /// Its room.
+    pub room: RoomId,
+    /// Its place there.
+    pub seq: Seq,
+    /// Who sent it.
+    pub sender: UserId,
+    /// It was taken back.
+    pub deleted: bool,
 }
 
 /// One emoji under a message.

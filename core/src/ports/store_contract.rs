@@ -59,6 +59,7 @@ macro_rules! store_contract {
             history_pages_neither_repeat_nor_skip
             history_is_bounded_on_both_sides_and_stays_in_its_room
             a_deleted_message_leaves_history_but_is_found_by_its_id
+            many_messages_are_found_at_once
             a_range_says_how_far_it_sees
             a_range_and_how_far_it_sees_are_one_snapshot
             messages_and_changes_merge_by_seq_up_to_a_place

@@ -1,5 +1,6 @@
 //! Finding a message that a command names, with its room and author.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use parlor_core::error::ChatError;
 use parlor_core::event::{Actor, Role};
 use parlor_core::ids::{MessageId, Offset, Partition, RoomId};
 use parlor_core::ports::Unavailable;
+use parlor_core::ports::store::Placed;
 
 use crate::Shared;
 use crate::hub::Place;
@@ -41,34 +43,79 @@ pub(super) async fn target(
     id: MessageId,
     room: Option<&RoomId>,
 ) -> Result<Target, ChatError> {
-    let not_found = || ChatError::not_found("message");
     let place = place(shared, id, room).await?;
-    let version = shared.ports.fanout.version(&place.room).await.ok().flatten();
-    let standing = shared.memberships.standing(&place.room, &user.id, version).await?.ok_or_else(not_found)?;
+    let standing = standing(shared, user, &place.room).await?;
+    Ok(Target { place, standing })
+}
+
+/// The same of many messages, in their order: one look-up for all, and the caller's standing asked for once a room.
+pub(super) async fn messages(
+    shared: &Arc<Shared>,
+    user: &Actor,
+    ids: &[MessageId],
+    room: Option<&RoomId>,
+) -> Vec<Result<Place, ChatError>> {
+    let mut places = places(shared, ids, room).await;
+    let mut refused: HashMap<RoomId, Option<ChatError>> = HashMap::new();
+    for found in &mut places {
+        let Ok(place) = found else { continue };
+        if !refused.contains_key(&place.room) {
+            refused.insert(place.room.clone(), standing(shared, user, &place.room).await.err());
+        }
+        if let Some(Some(error)) = refused.get(&place.room) {
+            *found = Err(error.clone());
+        }
+    }
+    places
+}
+
+/// The caller's standing in a message's room. To those who are no members the message is not there.
+async fn standing(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Result<Standing, ChatError> {
+    let not_found = || ChatError::not_found("message");
+    let version = shared.ports.fanout.version(room).await.ok().flatten();
+    let standing = shared.memberships.standing(room, &user.id, version).await?.ok_or_else(not_found)?;
     standing.bars()?;
     let in_channel = standing.room.kind == parlor_core::event::RoomKind::Channel;
     if standing.role().is_none() && !in_channel {
         return Err(not_found());
     }
-    Ok(Target { place, standing })
+    Ok(standing)
 }
 
 /// Where a message is, whoever asks. A deleted one is nowhere, and one of another room than the one named neither.
 pub(crate) async fn place(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> Result<Place, ChatError> {
-    let not_found = || ChatError::not_found("message");
-    let place = match shared.hub.recent.find(id) {
-        Some(place) if place.deleted => return Err(not_found()),
-        Some(place) => place,
-        None => stored(shared, id, room).await?,
-    };
-    if room.is_some_and(|room| *room != place.room) {
-        return Err(not_found());
-    }
-    Ok(place)
+    let found = places(shared, &[id], room).await.pop();
+    found.unwrap_or_else(|| Err(ChatError::not_found("message")))
 }
 
-/// Asks the store, and waits for it while it lags: "not found" only once it has seen all that the log had on arrival.
-async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> Result<Place, ChatError> {
+/// The same of many, in their order.
+async fn places(shared: &Arc<Shared>, ids: &[MessageId], room: Option<&RoomId>) -> Vec<Result<Place, ChatError>> {
+    let mut known: HashMap<MessageId, Place> = HashMap::with_capacity(ids.len());
+    known.extend(ids.iter().filter_map(|id| Some((*id, shared.hub.recent.find(*id)?))));
+    let mut missing: Vec<MessageId> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let rest = stored(shared, missing, room, &mut known).await;
+    let absent = rest.err().unwrap_or_else(|| ChatError::not_found("message"));
+    let here = |place: &&Place| !place.deleted && room.is_none_or(|room| *room == place.room);
+    let each = ids.iter().map(|id| match known.get(id) {
+        Some(place) => Some(place).filter(here).cloned().ok_or_else(|| ChatError::not_found("message")),
+        None => Err(absent.clone()),
+    });
+    each.collect()
+}
+
+/// Asks the store, and waits for it while it lags: what is missing then was not there once the store had seen all that
+/// the log had on arrival. However many are asked for, each look is one query.
+///
+/// # Errors
+/// `busy`: what was not found may be there all the same.
+async fn stored(
+    shared: &Arc<Shared>,
+    mut missing: Vec<MessageId>,
+    room: Option<&RoomId>,
+    found: &mut HashMap<MessageId, Place>,
+) -> Result<(), ChatError> {
     let busy = |error: Unavailable| {
         tracing::debug!(%error, "a message could not be looked up");
         ChatError::busy("the message cannot be looked up right now")
@@ -76,12 +123,15 @@ async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> R
     let ports = &shared.ports;
     let until = Instant::now() + PATIENCE;
     let mut ends: Option<Vec<(Partition, Offset)>> = None;
-    loop {
-        if let Some(found) = ports.store.message(id).await.map_err(busy)? {
-            if found.deleted_at.is_some() {
-                return Err(ChatError::not_found("message"));
-            }
-            return Ok(Place { room: found.room, sender: found.sender.id, seq: Some(found.seq), deleted: false });
+    let mut caught_up = false;
+    while !missing.is_empty() {
+        for place in ports.store.places(&missing).await.map_err(busy)? {
+            let Placed { message, room, seq, sender, deleted } = place;
+            found.insert(message, Place { room, sender, seq: Some(seq), deleted });
+        }
+        missing.retain(|id| !found.contains_key(id));
+        if caught_up || missing.is_empty() {
+            break;
         }
         let ends = match &mut ends {
             Some(ends) => ends,
@@ -93,13 +143,9 @@ async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> R
                 behind.push((*partition, *next));
             }
         }
-        if behind.is_empty() {
-            return match ports.store.message(id).await.map_err(busy)? {
-                Some(found) if found.deleted_at.is_none() => {
-                    Ok(Place { room: found.room, sender: found.sender.id, seq: Some(found.seq), deleted: false })
-                }
-                _ => Err(ChatError::not_found("message")),
-            };
+        caught_up = behind.is_empty();
+        if caught_up {
+            continue;
         }
         *ends = behind;
         if Instant::now() >= until {
@@ -107,6 +153,7 @@ async fn stored(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> R
         }
         tokio::time::sleep(LOOK).await;
     }
+    Ok(())
 }
 
 async fn log_ends(shared: &Shared, room: Option<&RoomId>) -> Result<Vec<(Partition, Offset)>, Unavailable> {
@@ -120,4 +167,48 @@ async fn log_ends(shared: &Shared, room: Option<&RoomId>) -> Result<Vec<(Partiti
         ends.push((partition, log.ends(partition).await?.next));
     }
     Ok(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::error::Code;
+    use parlor_core::event::{Kind, RoomKind};
+
+    use super::*;
+    use crate::stage::{Calls, Stage, user};
+
+    #[tokio::test]
+    async fn a_hundred_messages_that_nobody_remembers_are_looked_up_at_once() {
+        let stage = Stage::set().await;
+        let ours = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let theirs = stage.room("group_2", RoomKind::Group, &["ann", "cem"]).await;
+        let (first, gone) = (stage.say(&ours, "ann", "hello").await, stage.say(&ours, "ann", "oops").await);
+        let secret = stage.say(&theirs, "ann", "not for ben").await;
+        stage.tell(&ours, "ann", Kind::MessageDeleted { message: gone }).await;
+        stage.persist().await;
+        let mut ids = vec![first, gone, secret];
+        ids.resize_with(100, MessageId::now);
+        let calls = Calls::default();
+        let found = {
+            let _counting = calls.count();
+            messages(&stage.shared, &user("ben"), &ids, None).await
+        };
+        assert!(calls.of("places") <= 2 && calls.of("message") == 0, "one by one");
+        let place = found[0].as_ref().expect("a place");
+        assert_eq!((&place.room, place.sender.as_str(), place.seq.is_some()), (&ours, "ann", true));
+        let refused = found[1..].iter().map(|one| one.as_ref().map_err(|error| error.code));
+        assert!(refused.into_iter().all(|one| one == Err(Code::NotFound)));
+    }
+
+    #[tokio::test]
+    async fn what_the_log_has_and_the_store_has_not_is_not_called_missing() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let old = stage.say(&room, "ann", "stored").await;
+        stage.persist().await;
+        let new = stage.say(&room, "ann", "not yet stored").await;
+        let found = messages(&stage.shared, &user("ben"), &[new, old], Some(&room)).await;
+        assert_eq!(found[0].as_ref().expect_err("nobody knows").code, Code::Busy);
+        assert_eq!(found[1].as_ref().expect("a place").room, room);
+    }
 }

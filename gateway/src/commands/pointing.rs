@@ -22,7 +22,7 @@ use crate::vocabularies::Answer;
 
 /// Messages that a channel hears of at once.
 const NAMED: usize = 100;
-/// How long a message's place is waited for.
+/// How long the places of all messages named are waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -71,24 +71,27 @@ async fn places(shared: &Arc<Shared>, caller: &Caller, to: &Pointing) -> Result<
         let place = places.entry(room).or_insert(seq);
         *place = seq.max(*place);
     };
-    let mut looked = false;
+    let mut unknown = Vec::new();
     for message in &to.messages {
         let known = shared.hub.recent.find(*message).and_then(|place| Some((place.room, place.seq?)));
-        if let Some((room, seq)) = known {
-            if to.room.as_ref().is_none_or(|named| *named == room) {
-                add(room, seq);
-            }
-            continue;
+        match known {
+            Some((room, seq)) if to.room.as_ref().is_none_or(|named| *named == room) => add(room, seq),
+            Some(_) => {}
+            None => unknown.push(*message),
         }
-        if !std::mem::replace(&mut looked, true) {
-            // What nobody here remembers is looked up as history is.
-            shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
-        }
-        match find::message(shared, &caller.user, *message, to.room.as_ref()).await {
-            Ok((place, _)) => match place.seq {
+    }
+    if !unknown.is_empty() {
+        // What nobody here remembers is looked up as history is.
+        shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
+    }
+    let found = find::messages(shared, &caller.user, &unknown, to.room.as_ref()).await;
+    let until = Instant::now() + PATIENCE;
+    for (message, found) in unknown.into_iter().zip(found) {
+        match found {
+            Ok(place) => match place.seq {
                 Some(seq) => add(place.room, seq),
                 // Sent here a moment ago: its place comes with its echo.
-                None => match placed(shared, &place.room, *message).await {
+                None => match placed(shared, &place.room, message, until).await {
                     Ok(seq) => add(place.room, seq),
                     Err(error) => missing = Some(error),
                 },
@@ -102,9 +105,8 @@ async fn places(shared: &Arc<Shared>, caller: &Caller, to: &Pointing) -> Result<
     }
 }
 
-/// The place of a message that was sent a moment ago, once anybody knows it: 500 ms at most.
-async fn placed(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Result<Seq, ChatError> {
-    let until = Instant::now() + PATIENCE;
+/// The place of a message that was sent a moment ago, once anybody knows it: waited for until `until`.
+async fn placed(shared: &Arc<Shared>, room: &RoomId, message: MessageId, until: Instant) -> Result<Seq, ChatError> {
     loop {
         match history::place(shared, room, message).await {
             Err(error) if error.code == Code::Busy && Instant::now() < until => tokio::time::sleep(LOOK).await,

@@ -4,7 +4,7 @@
 use parlor_core::event::Delivery;
 use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::store::{Page, Read, StoredMessage};
+use parlor_core::ports::store::{Page, Placed, Read, StoredMessage};
 use parlor_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{query, query_as};
@@ -12,7 +12,7 @@ use sqlx::{query, query_as};
 use super::marks;
 use super::pool::Pool;
 use crate::at::At;
-use crate::rows::{MessageRow, column, limit, message_columns, seq};
+use crate::rows::{MessageRow, PlacedRow, column, limit, message_columns, seq};
 
 /// `applied` of partition $2, in a row of its own so that a range without rows still says it.
 macro_rules! applied {
@@ -103,6 +103,20 @@ pub(super) async fn message(pool: &Pool, id: MessageId) -> Result<Option<StoredM
     let mut message = [row.into()];
     marks::read(&mut connection, &mut message, marked).await.map_err(Pool::error)?;
     Ok(message.into_iter().next())
+}
+
+/// Where messages are; of an id that was stored again the newest.
+pub(super) async fn places(pool: &Pool, ids: &[MessageId]) -> Result<Vec<Placed>, Unavailable> {
+    const READ: &str = "\
+        SELECT DISTINCT ON (id) id, seq, room_id, sender_id, deleted_at IS NOT NULL AS deleted \
+        FROM messages WHERE id = ANY($1) ORDER BY id, seq DESC";
+    let mut connection = pool.get().await?;
+    let rows: Vec<PlacedRow> = query_as(READ)
+        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(Pool::error)?;
+    Ok(rows.into_iter().map(Placed::from).collect())
 }
 
 /// The lowest seq at or after a time. Times follow the order of seqs but for the log's clock stepping back when a

@@ -6,9 +6,9 @@
 
 use async_trait::async_trait;
 use parlor_core::event::Actor;
-use parlor_core::ids::{Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::progress::{Mark, Progress, Reached, Unread};
+use parlor_core::ports::progress::{Asked, Mark, Progress, Reached, Unread};
 use parlor_core::ports::store::StoredMessage;
 use parlor_core::receipts::Pointers;
 use sqlx::{FromRow, query, query_as};
@@ -18,7 +18,7 @@ use super::{NAME, Postgres, unhurried};
 use crate::at::At;
 use crate::calls::timed;
 use crate::progress::{PointerRow, forward, in_rooms_order, of_users};
-use crate::rows::{MessageRow, UserRow, column, limit, message_columns, seq};
+use crate::rows::{MessageRow, UserRow, column, limit, message_columns};
 
 #[async_trait]
 impl Progress for Postgres {
@@ -40,14 +40,8 @@ impl Progress for Postgres {
         timed(NAME, "reached", reached(&self.pool, room, seq, except)).await
     }
 
-    async fn unread(
-        &self,
-        room: &RoomId,
-        partition: Partition,
-        user: &UserId,
-        read: Seq,
-    ) -> Result<Unread, Unavailable> {
-        timed(NAME, "unread", unread(&self.pool, room, partition, user, read)).await
+    async fn unread(&self, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {
+        timed(NAME, "unread", unread(&self.pool, user, asked)).await
     }
 
     async fn waiting(
@@ -138,33 +132,30 @@ async fn reached(pool: &Pool, room: &RoomId, place: Seq, except: &UserId) -> Res
     Ok(crate::progress::reached(delivered, read))
 }
 
-async fn unread(
-    pool: &Pool,
-    room: &RoomId,
-    partition: Partition,
-    user: &UserId,
-    read: Seq,
-) -> Result<Unread, Unavailable> {
+async fn unread(pool: &Pool, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {
     const COUNT: &str = "\
-        SELECT coalesce((SELECT off FROM applied WHERE partition = $2), -1), p.read, \
-            greatest(coalesce((SELECT last_no FROM room_counters WHERE room_id = $1), 0) - greatest( \
-                coalesce((SELECT read_no FROM members WHERE room_id = $1 AND user_id = $3), 0), \
-                coalesce((SELECT no FROM messages WHERE room_id = $1 AND seq <= p.read ORDER BY seq DESC LIMIT 1), 0) \
+        SELECT coalesce((SELECT off FROM applied WHERE partition = q.partition), -1), p.read, \
+            greatest(coalesce((SELECT last_no FROM room_counters WHERE room_id = q.room_id), 0) - greatest( \
+                coalesce((SELECT read_no FROM members WHERE room_id = q.room_id AND user_id = $1), 0), \
+                coalesce((SELECT no FROM messages WHERE room_id = q.room_id AND seq <= p.read \
+                    ORDER BY seq DESC LIMIT 1), 0) \
             ), 0) \
-        FROM (SELECT greatest($4, \
-            coalesce((SELECT read_seq FROM members WHERE room_id = $1 AND user_id = $3), 0), \
-            coalesce((SELECT seq FROM messages WHERE room_id = $1 AND sender_id = $3 ORDER BY seq DESC LIMIT 1), 0) \
-        ) AS read) p";
+        FROM UNNEST($2::text[], $3::int[], $4::bigint[]) WITH ORDINALITY AS q (room_id, partition, told, place) \
+        CROSS JOIN LATERAL (SELECT greatest(q.told, \
+            coalesce((SELECT read_seq FROM members WHERE room_id = q.room_id AND user_id = $1), 0), \
+            coalesce((SELECT seq FROM messages WHERE room_id = q.room_id AND sender_id = $1 \
+                ORDER BY seq DESC LIMIT 1), 0) \
+        ) AS read OFFSET 0) p ORDER BY q.place";
     let mut connection = pool.get().await?;
-    let (applied, read, count): (i64, i64, i64) = query_as(COUNT)
-        .bind(room.as_str())
-        .bind(partition.0.cast_signed())
+    let rows: Vec<(i64, i64, i64)> = query_as(COUNT)
         .bind(user.as_str())
-        .bind(column(read))
-        .fetch_one(&mut *connection)
+        .bind(asked.iter().map(|asked| asked.room.as_str()).collect::<Vec<_>>())
+        .bind(asked.iter().map(|asked| asked.partition.0.cast_signed()).collect::<Vec<_>>())
+        .bind(asked.iter().map(|asked| column(asked.read)).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
         .await
         .map_err(Pool::error)?;
-    Ok(Unread { count: count.unsigned_abs(), read: seq(read), applied: Offset(applied) })
+    Ok(rows.into_iter().map(crate::progress::unread).collect())
 }
 
 /// Rooms where nothing waits are told by their counters, and no message of theirs is looked at.

@@ -4,7 +4,7 @@
 use parlor_core::event::Delivery;
 use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::store::{Page, Read, StoredMessage};
+use parlor_core::ports::store::{Page, Placed, Read, StoredMessage};
 use parlor_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{query, query_as};
@@ -12,7 +12,7 @@ use sqlx::{query, query_as};
 use super::marks;
 use super::pools::{Pools, error};
 use crate::at::At;
-use crate::rows::{MessageRow, column, limit, message_columns, seq};
+use crate::rows::{MessageRow, PlacedRow, column, limit, message_columns, seq};
 
 /// `applied` of partition ?2, in a row of its own so that a range without rows still says it.
 macro_rules! applied {
@@ -99,6 +99,18 @@ pub(super) async fn message(pools: &Pools, id: MessageId) -> Result<Option<Store
     let mut message = [row.into()];
     marks::read(&pools.readers, &mut message, marked).await.map_err(error)?;
     Ok(message.into_iter().next())
+}
+
+/// Where messages are; of an id that was stored again the newest.
+pub(super) async fn places(pools: &Pools, ids: &[MessageId]) -> Result<Vec<Placed>, Unavailable> {
+    // With one `max` the other columns are of the row that has it (SQLite, "Bare columns in an aggregate query").
+    const READ: &str = "\
+        SELECT m.id, max(m.seq) AS seq, m.room_id, m.sender_id, m.deleted_at IS NOT NULL AS deleted \
+        FROM json_each(?1) i JOIN messages m ON m.id = unhex(i.value) GROUP BY m.id";
+    let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
+    let rows: Vec<PlacedRow> =
+        query_as(READ).bind(serde_json::json!(ids).to_string()).fetch_all(&pools.readers).await.map_err(error)?;
+    Ok(rows.into_iter().map(Placed::from).collect())
 }
 
 /// The lowest seq at or after a time. Times follow the order of seqs but for a clock that steps back: what lies within

@@ -30,7 +30,7 @@ use parlor_core::ports::Unavailable;
 use parlor_core::ports::log::{Position, Record};
 use parlor_core::ports::search::{CountedMessages, Query, Search};
 use parlor_core::ports::store::{
-    ApplyError, ChangeError, Membership, Outgoing, Page, Read, RoomSummary, Store, Stored, StoredMessage,
+    ApplyError, ChangeError, Membership, Outgoing, Page, Placed, Read, RoomSummary, Store, Stored, StoredMessage,
 };
 use parlor_core::time::Timestamp;
 
@@ -178,6 +178,10 @@ impl Store for Sqlite {
 
     async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, Unavailable> {
         timed(NAME, "message", messages::message(&self.pools, id)).await
+    }
+
+    async fn places(&self, ids: &[MessageId]) -> Result<Vec<Placed>, Unavailable> {
+        timed(NAME, "places", messages::places(&self.pools, ids)).await
     }
 
     async fn seq_at(

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use parlor_core::event::Actor;
-use parlor_core::ids::{Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::ports::Unavailable;
-use parlor_core::ports::progress::{Mark, Progress, Reached, Unread};
+use parlor_core::ports::progress::{Asked, Mark, Progress, Reached, Unread};
 use parlor_core::ports::store::StoredMessage;
 use parlor_core::receipts::Pointers;
 use sqlx::sqlite::SqliteRow;
@@ -15,7 +15,7 @@ use super::{NAME, Sqlite, unhurried};
 use crate::at::At;
 use crate::calls::timed;
 use crate::progress::{PointerRow, forward, in_rooms_order, of_users};
-use crate::rows::{MessageRow, UserRow, column, limit, message_columns, seq};
+use crate::rows::{MessageRow, UserRow, column, limit, message_columns};
 
 #[async_trait]
 impl Progress for Sqlite {
@@ -38,14 +38,8 @@ impl Progress for Sqlite {
         timed(NAME, "reached", reached(&self.pools, room, seq, except)).await
     }
 
-    async fn unread(
-        &self,
-        room: &RoomId,
-        partition: Partition,
-        user: &UserId,
-        read: Seq,
-    ) -> Result<Unread, Unavailable> {
-        timed(NAME, "unread", unread(&self.pools, room, partition, user, read)).await
+    async fn unread(&self, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {
+        timed(NAME, "unread", unread(&self.pools, user, asked)).await
     }
 
     async fn waiting(
@@ -116,32 +110,27 @@ async fn reached(pools: &Pools, room: &RoomId, place: Seq, except: &UserId) -> R
     Ok(crate::progress::reached(delivered, read))
 }
 
-async fn unread(
-    pools: &Pools,
-    room: &RoomId,
-    partition: Partition,
-    user: &UserId,
-    read: Seq,
-) -> Result<Unread, Unavailable> {
+async fn unread(pools: &Pools, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {
     const COUNT: &str = "\
-        SELECT coalesce((SELECT off FROM applied WHERE partition = ?2), -1), p.read, \
-            max(coalesce((SELECT last_no FROM room_counters WHERE room_id = ?1), 0) - max( \
-                coalesce((SELECT read_no FROM members WHERE room_id = ?1 AND user_id = ?3), 0), \
-                coalesce((SELECT no FROM messages WHERE room_id = ?1 AND seq <= p.read ORDER BY seq DESC LIMIT 1), 0) \
+        SELECT coalesce((SELECT off FROM applied WHERE partition = p.partition), -1), p.read, \
+            max(coalesce((SELECT last_no FROM room_counters WHERE room_id = p.room), 0) - max( \
+                coalesce((SELECT read_no FROM members WHERE room_id = p.room AND user_id = ?1), 0), \
+                coalesce((SELECT no FROM messages WHERE room_id = p.room AND seq <= p.read ORDER BY seq DESC LIMIT 1), 0) \
             ), 0) \
-        FROM (SELECT max(?4, \
-            coalesce((SELECT read_seq FROM members WHERE room_id = ?1 AND user_id = ?3), 0), \
-            coalesce((SELECT seq FROM messages WHERE room_id = ?1 AND sender_id = ?3 ORDER BY seq DESC LIMIT 1), 0) \
-        ) AS read) p";
-    let (applied, read, count): (i64, i64, i64) = query_as(COUNT)
-        .bind(room.as_str())
-        .bind(i64::from(partition.0))
+        FROM (SELECT q.place, q.room, q.partition, max(q.told, \
+            coalesce((SELECT read_seq FROM members WHERE room_id = q.room AND user_id = ?1), 0), \
+            coalesce((SELECT seq FROM messages WHERE room_id = q.room AND sender_id = ?1 ORDER BY seq DESC LIMIT 1), 0) \
+        ) AS read FROM (SELECT key AS place, value ->> 0 AS room, value ->> 1 AS partition, value ->> 2 AS told \
+            FROM json_each(?2)) q) p ORDER BY p.place";
+    let asked: Vec<_> =
+        asked.iter().map(|asked| (asked.room.as_str(), asked.partition.0, column(asked.read))).collect();
+    let rows: Vec<(i64, i64, i64)> = query_as(COUNT)
         .bind(user.as_str())
-        .bind(column(read))
-        .fetch_one(&pools.readers)
+        .bind(serde_json::json!(asked).to_string())
+        .fetch_all(&pools.readers)
         .await
         .map_err(error)?;
-    Ok(Unread { count: count.unsigned_abs(), read: seq(read), applied: Offset(applied) })
+    Ok(rows.into_iter().map(crate::progress::unread).collect())
 }
 
 async fn waiting(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{GENERATION, PARTITION, Trial, delete, edit, everything, id_of, text};
 use crate::event::{Event, Kind, Message};
 use crate::ids::{MessageId, Offset, Partition, RoomId, Seq};
-use crate::ports::store::Read;
+use crate::ports::store::{Placed, Read};
 use crate::time::Timestamp;
 
 pub async fn history_pages_neither_repeat_nor_skip(mut trial: Trial) {
@@ -71,6 +71,27 @@ pub async fn a_deleted_message_leaves_history_but_is_found_by_its_id(mut trial: 
     let found = trial.store.message(id_of(&gone)).await.expect("an answer").expect("a message");
     assert_eq!((found.room.as_str(), found.deleted_at.is_some()), ("r", true));
     assert_eq!(trial.store.message(MessageId::now()).await.expect("an answer"), None);
+}
+
+pub async fn many_messages_are_found_at_once(mut trial: Trial) {
+    let (kept, gone, other) = (text("r", "a", "kept"), text("r", "b", "gone"), text("s", "b", "other"));
+    let seqs = trial.feed.tell([gone.clone(), kept.clone(), other.clone(), delete(&gone)]).await;
+    let ids = [MessageId::now(), id_of(&other), id_of(&gone), id_of(&kept), id_of(&kept)];
+    let mut places = trial.store.places(&ids).await.expect("an answer");
+    places.sort_by_key(|place| place.seq);
+    let place = |event: &Event, seq, deleted| Placed {
+        message: id_of(event),
+        room: event.room.clone(),
+        seq,
+        sender: event.actor.id.clone(),
+        deleted,
+    };
+    assert_eq!(
+        places,
+        [place(&gone, seqs[0], true), place(&kept, seqs[1], false), place(&other, seqs[2], false)],
+        "each once, and none that was never stored"
+    );
+    assert!(trial.store.places(&[]).await.expect("an answer").is_empty());
 }
 
 pub async fn a_range_says_how_far_it_sees(mut trial: Trial) {
