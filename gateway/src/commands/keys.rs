@@ -1,11 +1,16 @@
-//! The directory of public device keys. Signed-in users may look any user up, as they may write to any user; how often
-//! is limited, so that nobody uses up another's one-time keys.
+//! The directory of public device keys. Signed-in users may look any user up, as they may write to any user, who does
+//! not block them.
+//!
+//! Nobody uses up another's one-time keys: a claimer gets a few of one owner's an hour ([`OF_ONE`]), which is enough to
+//! open a session with each of their devices, and again after a reinstall, and is less than a device publishes anew. Where
+//! none are left a claim is answered with the signed key, which has no end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlor_core::device::{Bundle, DeviceKeys};
-use parlor_core::error::ChatError;
-use parlor_core::ids::UserId;
+use parlor_core::error::{ChatError, Limit};
+use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::keys::{MAX_KEY_BYTES, MAX_KEY_ID_CHARS, MAX_ONE_TIME_KEYS};
 
 use super::Reply;
@@ -13,6 +18,9 @@ use super::devices::busy;
 use crate::Shared;
 use crate::caller::Caller;
 use crate::vocabularies::Answer;
+
+/// Claims of one user from one other, whatever the device: a tenth of what one device may have waiting.
+const OF_ONE: Limit = Limit { limit: 10, window: Duration::from_secs(3600) };
 
 /// Publishes, and answers with the device as others see it: so it knows how many one-time keys are left.
 pub(super) async fn publish(shared: &Arc<Shared>, caller: &Caller, bundle: &Bundle, reply: Reply) {
@@ -44,24 +52,40 @@ pub(super) async fn look_up(shared: &Arc<Shared>, caller: &Caller, users: &[User
 }
 
 pub(super) async fn claim(shared: &Arc<Shared>, caller: &Caller, user: &UserId, device: Option<String>, reply: Reply) {
-    let claim = async {
-        let keys = &shared.ports.keys;
-        shared.limiter.pass(&caller.user.id, "key_claim", shared.config.limits.key_claim).await?;
-        let devices = match device {
-            Some(device) => vec![id("deviceId", device)?],
-            None => {
-                let all = keys.keys(std::slice::from_ref(user)).await.map_err(|away| busy(&away))?;
-                all.into_iter().map(|keys| keys.device).collect()
-            }
-        };
-        let mut claimed = Vec::with_capacity(devices.len());
-        for device in devices {
-            claimed.extend(keys.claim(user, &device).await.map_err(|away| busy(&away))?);
-        }
-        if claimed.is_empty() { Err(ChatError::not_found("device")) } else { Ok(claimed) }
-    };
-    let claimed = claim.await;
+    let claimed = take(shared, caller, user, device).await;
     reply.settle(claimed.as_ref().map(|keys| Answer::Keys(keys)).map_err(ChatError::clone));
+}
+
+async fn take(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    user: &UserId,
+    device: Option<String>,
+) -> Result<Vec<DeviceKeys>, ChatError> {
+    let (keys, claimer) = (&shared.ports.keys, &caller.user.id);
+    shared.limiter.pass(claimer, "key_claim", shared.config.limits.key_claim).await?;
+    let devices = match device {
+        Some(device) => vec![id("deviceId", device)?],
+        None => {
+            let all = keys.keys(std::slice::from_ref(user)).await.map_err(|away| busy(&away))?;
+            all.into_iter().map(|keys| keys.device).collect()
+        }
+    };
+    shared.limiter.pass(&pair(claimer, user), "key_claim_of_one", Some(OF_ONE)).await?;
+    if claimer != user {
+        shared.blocks.pass(&RoomId::direct(user, claimer), claimer).await?;
+    }
+    let mut claimed = Vec::with_capacity(devices.len());
+    for device in devices {
+        claimed.extend(keys.claim(user, &device).await.map_err(|away| busy(&away))?);
+    }
+    if claimed.is_empty() { Err(ChatError::not_found("device")) } else { Ok(claimed) }
+}
+
+/// One name for two users, in that order: who has a window of their own in the tier that counts pairs.
+fn pair(claimer: &UserId, owner: &UserId) -> UserId {
+    let length = claimer.as_str().len();
+    UserId::trusted(format!("{length}:{claimer}:{owner}"))
 }
 
 fn check(bundle: &Bundle) -> Result<(), ChatError> {
@@ -98,8 +122,13 @@ fn key(field: &'static str, text: &str) -> Result<(), ChatError> {
 #[cfg(test)]
 mod tests {
     use parlor_core::device::OneTimeKey;
+    use parlor_core::error::Code;
+    use parlor_core::event::RoomKind;
+    use parlor_core::ports::keys::Keys;
+    use parlor_core::ports::safety::Safety;
 
     use super::*;
+    use crate::stage::{Stage, user};
 
     fn bundle() -> Bundle {
         Bundle {
@@ -124,5 +153,46 @@ mod tests {
         let one = bundle().one_time_keys[0].clone();
         let many = Bundle { one_time_keys: vec![one; MAX_ONE_TIME_KEYS + 1], ..bundle() };
         assert_eq!(check(&many).expect_err("too many").field, Some("oneTimeKeys"));
+    }
+
+    #[tokio::test]
+    async fn nobody_uses_up_the_one_time_keys_of_another() {
+        let (stage, ann) = (Stage::set().await, UserId::trusted("ann"));
+        let keys = (0..MAX_ONE_TIME_KEYS).map(|n| OneTimeKey { id: n.to_string(), key: "a2V5".into() });
+        let published = Bundle { one_time_keys: keys.collect(), ..bundle() };
+        stage.store.publish(&ann, &published).await.expect("published");
+        let claim = async |who: &str| take(&stage.shared, &Caller::request(user(who)), &ann, None).await;
+        for _ in 0..OF_ONE.limit {
+            assert!(claim("eve").await.expect("a device")[0].one_time_key.is_some());
+        }
+        let refused = claim("eve").await.expect_err("one too many");
+        assert_eq!((refused.code, refused.limit), (Code::RateLimited, Some(OF_ONE)));
+        assert!(refused.retry_after.is_some());
+        let left = stage.store.keys(std::slice::from_ref(&ann)).await.expect("devices")[0].left;
+        assert_eq!(left, 90, "a refused claim takes nothing");
+        assert!(claim("ben").await.expect("another's claims")[0].one_time_key.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_is_blocked_claims_nothing() {
+        let (stage, ann) = (Stage::set().await, UserId::trusted("ann"));
+        stage.store.publish(&ann, &bundle()).await.expect("published");
+        stage.room(RoomId::direct(&ann, &user("eve").id).as_str(), RoomKind::Direct, &["ann", "eve"]).await;
+        stage.store.block(&user("ann"), &user("eve").id, true, 10).await.expect("blocked");
+        let refused = take(&stage.shared, &Caller::request(user("eve")), &ann, None).await;
+        assert_eq!(refused.expect_err("blocked").code, Code::Forbidden);
+        assert_eq!(stage.store.keys(&[ann]).await.expect("devices")[0].left, 1);
+    }
+
+    #[tokio::test]
+    async fn where_no_one_time_key_is_left_the_signed_one_is_the_answer() {
+        let (stage, ann) = (Stage::set().await, UserId::trusted("ann"));
+        stage.store.publish(&ann, &bundle()).await.expect("published");
+        let eve = Caller::request(user("eve"));
+        for expected in [true, false] {
+            let found = take(&stage.shared, &eve, &ann, None).await.expect("a device");
+            assert_eq!(found[0].one_time_key.is_some(), expected);
+            assert_eq!((&*found[0].signed_key, &*found[0].signature), ("c2lnbmVk-_", "c2lnbmF0dXJl+/"));
+        }
     }
 }
