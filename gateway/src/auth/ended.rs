@@ -54,12 +54,20 @@ async fn was_ended(shared: &Shared, identity: &Identity) -> bool {
             None => false,
         }
     };
-    let all = async {
-        let loaded = sessions.load(&name, ALL, kept).await.ok().flatten();
-        let before = loaded.and_then(|loaded| std::str::from_utf8(&loaded.snapshot).ok()?.parse().ok());
-        before.is_some_and(|before: i64| identity.issued.0 <= before)
-    };
+    let all = async { ended_all(shared, &name).await.is_some_and(|before| identity.issued <= before) };
     tokio::time::timeout(PATIENCE, async { tokio::join!(one, all) }).await.is_ok_and(|(one, all)| one || all)
+}
+
+/// Whether a user signed out everywhere at or after a time. One look-up; false while the memory of sessions is away.
+pub(crate) async fn ended_since(shared: &Shared, user: &UserId, time: Timestamp) -> bool {
+    let before = tokio::time::timeout(PATIENCE, ended_all(shared, &name(user))).await;
+    before.ok().flatten().is_some_and(|before| time <= before)
+}
+
+/// When all of a user's sessions were ended last.
+async fn ended_all(shared: &Shared, name: &str) -> Option<Timestamp> {
+    let loaded = shared.ports.sessions.load(name, ALL, shared.config.auth.longest()).await.ok().flatten()?;
+    Some(Timestamp(std::str::from_utf8(&loaded.snapshot).ok()?.parse().ok()?))
 }
 
 /// Ends a session of a user (`None`: all that began up to now) on every gateway. Its refresh tokens are ended by

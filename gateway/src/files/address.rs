@@ -3,7 +3,13 @@
 //!
 //! `?token=EXPIRES.USER.MAC`: seconds since the epoch, the user's id and an HMAC-SHA256 (RFC 2104) over purpose, file,
 //! user and expiry, the last two in base64url. The user is asked about again when the address is used: who was removed
-//! from the room has lost it.
+//! from the room has lost it, and so has who signed out everywhere since it was made. Signing out on one device leaves it:
+//! an address is the user's, not a session's.
+//!
+//! An address that a bucket signs cannot be taken back. Those for reading are given only by redirect from one of these,
+//! and are good for five minutes.
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +20,7 @@ use parlor_core::time::Timestamp;
 use sha2::Sha256;
 
 use super::name::segment;
+use super::{ADDRESS_LASTS, UPLOAD_LASTS};
 
 /// What an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +29,16 @@ pub(crate) enum Purpose {
     Put,
     /// Fetching them.
     Get,
+}
+
+impl Purpose {
+    /// How long an address is good from its making; expiry is cut to the second.
+    pub(crate) fn lasts(self) -> Duration {
+        match self {
+            Self::Put => UPLOAD_LASTS,
+            Self::Get => ADDRESS_LASTS,
+        }
+    }
 }
 
 /// Makes addresses, and believes its own.
@@ -61,8 +78,15 @@ impl Addresses {
         format!("{seconds}.{user}.{mac}")
     }
 
-    /// The user for whom an address was made. `None`: it was not made here, not for this, or is over.
-    pub(crate) fn user(&self, purpose: Purpose, file: FileId, token: &str, now: Timestamp) -> Option<UserId> {
+    /// The user for whom an address was made, and when, at the latest. `None`: it was not made here, not for this, or is
+    /// over.
+    pub(crate) fn user(
+        &self,
+        purpose: Purpose,
+        file: FileId,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<(UserId, Timestamp)> {
         let mut parts = token.split('.');
         let (seconds, user, mac) = (parts.next()?, parts.next()?, parts.next()?);
         let seconds: i64 = seconds.parse().ok()?;
@@ -72,7 +96,8 @@ impl Addresses {
         let user = UserId::parse(&String::from_utf8(URL_SAFE_NO_PAD.decode(user).ok()?).ok()?)?;
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
         let good = |key| signed(key, purpose, file, &user, seconds).verify_slice(&mac).is_ok();
-        self.keys.iter().any(good).then_some(user)
+        let made = Timestamp(seconds * 1000).plus_millis(-i64::try_from(purpose.lasts().as_millis()).ok()?);
+        self.keys.iter().any(good).then_some((user, made))
     }
 }
 
@@ -107,8 +132,8 @@ mod tests {
         let (file, user) = (FileId::now(), UserId::trusted("Ann / Ö"));
         let url = addresses.put(file, &user, Timestamp(60_000));
         assert!(url.starts_with(&format!("https://chat.example.com/api/files/{file}?token=60.")), "{url}");
-        let token = token(&url);
-        assert_eq!(addresses.user(Purpose::Put, file, token, Timestamp(60_999)), Some(user.clone()));
+        let (token, made) = (token(&url), Timestamp(60_000 - 15 * 60_000));
+        assert_eq!(addresses.user(Purpose::Put, file, token, Timestamp(60_999)), Some((user.clone(), made)));
         assert_eq!(addresses.user(Purpose::Put, file, token, Timestamp(61_000)), None);
         assert_eq!(addresses.user(Purpose::Get, file, token, Timestamp(0)), None);
         assert_eq!(addresses.user(Purpose::Put, FileId::now(), token, Timestamp(0)), None);
@@ -119,7 +144,7 @@ mod tests {
         }
         let before = Addresses::new(["old secret"], "").put(file, &user, Timestamp(60_000));
         let before = before.split_once("?token=").expect("a token").1;
-        assert_eq!(addresses.user(Purpose::Put, file, before, Timestamp(0)), Some(user));
+        assert_eq!(addresses.user(Purpose::Put, file, before, Timestamp(0)), Some((user, made)));
         let strange = Addresses::new(["guessed"], "");
         assert_eq!(strange.user(Purpose::Put, file, token, Timestamp(0)), None);
     }

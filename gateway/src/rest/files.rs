@@ -22,7 +22,7 @@ use parlor_core::command::Command;
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::Actor;
 use parlor_core::file::File;
-use parlor_core::ids::{BlobId, FileId, UserId};
+use parlor_core::ids::{BlobId, FileId};
 use parlor_core::membership::nameless;
 use parlor_core::ports::blobs::{Key, Pieces, PutError};
 use parlor_core::ports::files::{Stage, Storage};
@@ -32,13 +32,14 @@ use serde_json::value::RawValue;
 
 use super::{Bearer, Form, Rendering, carry_out};
 use crate::Shared;
+use crate::auth;
 use crate::caller::Caller;
 use crate::files::{self, Part, Progress, Purpose, UPLOAD_LASTS};
 use crate::vocabularies::Vocabulary;
 
 /// A client that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How long an address of the bucket's own is good: to begin a download.
+/// How long an address of the bucket's own is good, to begin a download: nobody can take it back, so not for long.
 const REDIRECT_LASTS: Duration = Duration::from_secs(5 * 60);
 /// What is read of a body that was refused, so that its sender sees the answer, and for how long.
 const LEFTOVER: u64 = 1 << 20;
@@ -110,7 +111,7 @@ async fn url(State(shared): State<Arc<Shared>>, bearer: Bearer, Path(file): Path
 }
 
 /// Who asks: by the address itself, else by a token in a header.
-fn user(
+async fn user(
     shared: &Shared,
     purpose: Purpose,
     file: FileId,
@@ -119,9 +120,12 @@ fn user(
 ) -> Result<Actor, ChatError> {
     match (token, bearer) {
         (Some(token), _) => {
-            let user = shared.addresses.user(purpose, file, token, Timestamp::now());
             let wrong = || ChatError::new(Code::Unauthorized, "this address is not good any more; ask for another");
-            user.map(|user: UserId| nameless(&user)).ok_or_else(wrong)
+            let (user, made) = shared.addresses.user(purpose, file, token, Timestamp::now()).ok_or_else(wrong)?;
+            if auth::ended_since(shared, &user, made).await {
+                return Err(wrong());
+            }
+            Ok(nameless(&user))
         }
         (None, Some(Bearer(identity))) => Ok(identity.user),
         (None, None) => Err(ChatError::new(Code::Unauthorized, "Authentication token required")),
@@ -140,11 +144,12 @@ async fn put(
     body: Body,
 ) -> Response {
     let mut body: Pieces = body.into_data_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed();
-    let file = id(&file, "upload").and_then(|id| Ok((id, user(&shared, Purpose::Put, id, token.as_deref(), bearer)?)));
-    let taken = match file {
-        Ok((file, user)) => take(&shared, file, &user, &headers, &mut body).await,
-        Err(error) => Err(error),
+    let taken = async {
+        let file = id(&file, "upload")?;
+        let user = user(&shared, Purpose::Put, file, token.as_deref(), bearer).await?;
+        take(&shared, file, &user, &headers, &mut body).await
     };
+    let taken = taken.await;
     match taken {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => {
@@ -277,7 +282,7 @@ async fn fetch(
 ) -> Response {
     let found = async {
         let id = id(&file, "file")?;
-        let user = user(&shared, Purpose::Get, id, token.as_deref(), bearer)?;
+        let user = user(&shared, Purpose::Get, id, token.as_deref(), bearer).await?;
         files::readable(&shared, &Caller::reader(user), id).await
     };
     match found.await {
@@ -340,6 +345,8 @@ async fn serve(
         if let Some(address) = own.map_err(files::busy)? {
             let mut response = StatusCode::FOUND.into_response();
             safe(response.headers_mut());
+            // A browser that kept the redirect would follow it to an address that is over.
+            set(response.headers_mut(), CACHE_CONTROL, "no-store");
             set(response.headers_mut(), LOCATION, &address);
             return Ok(response);
         }
@@ -414,5 +421,61 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     match HeaderValue::from_str(value) {
         Ok(value) => drop(headers.insert(name, value)),
         Err(_) => tracing::error!(%name, "a header could not be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::event::RoomKind;
+    use parlor_core::ids::RoomId;
+
+    use super::*;
+    use crate::stage::{Stage, user as actor};
+
+    async fn declared(stage: &Stage, room: &RoomId) -> File {
+        let file = File {
+            id: FileId::now(),
+            room: room.clone(),
+            owner: actor("ann").id,
+            name: "picture.png".into(),
+            size: 4,
+            mime: "image/png".into(),
+            created_at: Timestamp::now(),
+        };
+        stage.files.files.declare(&file).await.expect("declared");
+        file
+    }
+
+    #[tokio::test]
+    async fn who_signs_out_everywhere_takes_the_addresses_of_files_along() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let file = declared(&stage, &room).await;
+        let (ann, ben) = (actor("ann"), actor("ben"));
+        let address = |who: &Actor, purpose: Purpose, at: Timestamp| {
+            let expires = at.plus_millis(i64::try_from(purpose.lasts().as_millis()).expect("short"));
+            let url = match purpose {
+                Purpose::Put => stage.shared.addresses.put(file.id, &who.id, expires),
+                Purpose::Get => stage.shared.addresses.get(&file, &who.id, expires),
+            };
+            url.split_once("?token=").expect("a token").1.to_owned()
+        };
+        let asks = async |purpose: Purpose, token: &str| user(&stage.shared, purpose, file.id, Some(token), None).await;
+        let made = Timestamp::now();
+        let (get, put) = (address(&ann, Purpose::Get, made), address(&ann, Purpose::Put, made));
+        let other = address(&ben, Purpose::Get, made);
+        assert_eq!(asks(Purpose::Get, &get).await.map(|user| user.id), Ok(ann.id.clone()));
+
+        auth::end(&stage.shared, &ann, Some("one session")).await.expect("told");
+        assert!(asks(Purpose::Get, &get).await.is_ok(), "an address is the user's, not a session's");
+        auth::end(&stage.shared, &ann, None).await.expect("told");
+        assert_eq!(asks(Purpose::Get, &get).await.expect_err("withdrawn").code, Code::Unauthorized);
+        assert_eq!(asks(Purpose::Put, &put).await.expect_err("withdrawn").code, Code::Unauthorized);
+        assert!(asks(Purpose::Get, &other).await.is_ok(), "another's stays good");
+        let later = address(&ann, Purpose::Get, Timestamp::now().plus_millis(2000));
+        assert!(asks(Purpose::Get, &later).await.is_ok(), "who signs in again gets new ones");
+
+        stage.memory.away(true);
+        assert!(asks(Purpose::Get, &get).await.is_ok(), "that memory may be away, and nobody is refused by it");
     }
 }
