@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests: a failure is to stop it there")]
 
+#[allow(dead_code, reason = "each service has a test file of its own")]
+mod push_services;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use parlor_core::ports::devices::{Devices, Subscription};
 use parlor_core::ports::log::Log;
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::push::{Notification, PushError, PushProvider};
+use parlor_core::ports::push_contract::Subject as _;
 use parlor_core::ports::store::Store;
 use parlor_core::time::Timestamp;
 use parlor_delivery_worker::push::{Config, Ports, Providers, run};
@@ -23,6 +27,7 @@ use parlor_delivery_worker::{Fatal, Health};
 use parlor_fanout::memory::{Memory, MemoryConfig};
 use parlor_log::sqlite::SqliteLog;
 use parlor_store::sqlite::Sqlite;
+use push_services::web::Web;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -115,13 +120,13 @@ impl World {
     }
 
     fn worker(&self) -> Worker {
+        self.worker_with(Providers { fcm: Some(self.service.clone()), ..Providers::default() })
+    }
+
+    fn worker_with(&self, providers: Providers) -> Worker {
         let stop = CancellationToken::new();
-        let ports = Ports {
-            log: self.log.clone(),
-            presence: self.memory.clone(),
-            devices: self.store.clone(),
-            providers: Providers { fcm: Some(self.service.clone()), ..Providers::default() },
-        };
+        let ports =
+            Ports { log: self.log.clone(), presence: self.memory.clone(), devices: self.store.clone(), providers };
         let config = Config { pause: Duration::from_millis(50), ..Config::for_testing() };
         Worker { task: tokio::spawn(run(config, ports, Health::new(), stop.clone())), stop }
     }
@@ -214,6 +219,49 @@ async fn a_slow_push_holds_up_no_other_partition() {
     world.say(&other, "quick").await;
     world.until_told("cem's phone", "quick").await;
     assert!(world.told().iter().all(|(device, _)| device != "ben's phone"));
+    worker.task.abort();
+}
+
+#[tokio::test]
+async fn an_endpoint_that_never_answers_holds_up_nothing_but_the_commit() {
+    let (world, good) = (World::new().await, Web::open().await);
+    let room = world.group("group_1", &["ann", "ben", "cem"]).await;
+    // Connections are taken, and nothing is ever said on them.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for user in ["ben", "cem"] {
+        world.store.unsubscribe(&UserId::trusted(user), &format!("{user}'s phone")).await.unwrap();
+        let mut subscription = good.subscription_of(user);
+        if let (Address::Web { endpoint, .. }, "ben") = (&mut subscription.address, user) {
+            *endpoint = format!("http://{}/push/1", silent.local_addr().unwrap());
+        }
+        world.store.subscribe(&subscription).await.unwrap();
+    }
+    let worker = world.worker_with(Providers { web: Some(good.provider()), ..Providers::default() });
+    let started = std::time::Instant::now();
+    for n in 0..5 {
+        world.say(&room, &n.to_string()).await;
+        // Each in a batch of its own.
+        let told = async {
+            while good.taken().len() <= n {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("only {n} were told"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(9), "it waited for the silent endpoint: {:?}", started.elapsed());
+    worker.stop().await;
+    let partition = world.log.partition_of(&room);
+    let committed = world.log.committed(&Config::for_testing().group).await.unwrap()[partition.0 as usize];
+    let first = world.log.ends(partition).await.unwrap().first;
+    assert!(committed.is_none_or(|next| next == first), "the first message's push was under way: {committed:?}");
+
+    let worker = world.worker_with(Providers { web: Some(good.provider()), ..Providers::default() });
+    let again = async {
+        while good.taken().len() < 10 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, again).await.expect("at least once: all five again, under the same collapse keys");
     worker.task.abort();
 }
 

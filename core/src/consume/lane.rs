@@ -146,9 +146,14 @@ impl Lane {
         self.in_hand.or_else(|| self.waiting.front().map(|record| record.time))
     }
 
-    /// The offset to commit, if it was not committed before.
-    pub(super) fn committable(&self) -> Option<Offset> {
-        self.applied.map(|position| position.offset.next()).filter(|next| self.committed != Some(*next))
+    /// The offset to commit, if it was not committed before: nothing from `unfinished` on.
+    pub(super) fn committable(&self, unfinished: Option<Offset>) -> Option<Offset> {
+        let next = self.applied.map(|position| position.offset.next())?;
+        match unfinished.filter(|unfinished| *unfinished < next) {
+            // What was committed before stays: it was done then.
+            Some(unfinished) => Some(unfinished).filter(|next| self.committed.is_none_or(|before| before < *next)),
+            None => Some(next).filter(|next| self.committed != Some(*next)),
+        }
     }
 
     pub(super) fn set_committed(&mut self, next: Offset) {

@@ -30,7 +30,7 @@ pub use health::{Health, Report};
 pub use run::{Fatal, run};
 pub use verify::Mismatch;
 
-use crate::ids::Partition;
+use crate::ids::{Offset, Partition};
 use crate::ports::Unavailable;
 use crate::ports::log::{Position, Record};
 
@@ -59,6 +59,12 @@ pub trait Sink: Send + Sync + 'static {
     /// `Unavailable`: nothing is known to have changed; the loop pauses and asks `position` again. `Poison`: some
     /// record can never be applied, nothing changed; the loop isolates it.
     async fn apply(&self, partition: Partition, previous: Position, records: &[Record]) -> Result<Outcome, SinkError>;
+
+    /// The first record of a partition whose effect is still under way although [`Self::apply`] has moved past it: it is
+    /// not committed, nor is anything behind it. Asked before every commit. `None`, as for most sinks: there is none.
+    fn unfinished(&self, _partition: Partition) -> Option<Offset> {
+        None
+    }
 
     /// What an operator does once they have decided to go on with a log that does not fit this sink's position: the
     /// last sentence of [`Fatal::Refused`].

@@ -358,7 +358,8 @@ impl Consuming {
 
     fn commit(&mut self) {
         for (&partition, owned) in &mut self.owned {
-            if let Some(next) = owned.lane.committable() {
+            let unfinished = self.sink.unfinished(partition);
+            if let Some(next) = owned.lane.committable(unfinished) {
                 match self.consumer.commit(partition, next) {
                     Ok(()) => owned.lane.set_committed(next),
                     // The next tick repeats it; until then a restart replays a little more, which sinks recognise.

@@ -7,6 +7,8 @@
 //! * `announce`: what a message looks like on a lock screen;
 //! * `audience`: who is away, has not read it, and where their devices are;
 //! * `tries`: trying a service again, and giving up;
+//! * `origins`: how much goes to one host at once, and when a silent one is left alone;
+//! * `unfinished`: what is under way, and so may not be committed yet;
 //! * `web`, `fcm`, `apns`: the services, over `http`, with one `payload`.
 
 mod announce;
@@ -14,10 +16,12 @@ mod apns;
 mod audience;
 mod fcm;
 mod http;
+mod origins;
 mod payload;
 mod providers;
 mod sink;
 mod tries;
+mod unfinished;
 mod web;
 
 use std::sync::Arc;
@@ -56,7 +60,7 @@ pub struct Config {
     pub ttl: Duration,
     /// In rooms with more members only those are told whom a message mentions.
     pub big_room: u32,
-    /// Requests to push services at once, of this process.
+    /// Requests to each push service at once, of this process; to one host of the web 16 of them at most.
     pub concurrency: usize,
     /// The pause before the second try; before the third it is twice as long.
     pub pause: Duration,

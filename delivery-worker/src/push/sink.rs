@@ -1,38 +1,47 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use metrics::counter;
+use parking_lot::Mutex;
 use parlor_core::consume::{self, Sink, SinkError};
 use parlor_core::ids::{Offset, Partition};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::devices::Subscription;
 use parlor_core::ports::log::{Position, Record};
 use parlor_core::time::Timestamp;
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::announce::Announcement;
 use super::audience::{Audience, chunks};
 use super::tries::{Outcome, Tries};
+use super::unfinished::Unfinished;
 use super::{Config, Ports};
 
 /// Where nothing was ever committed, pushing begins so far back.
 const BEGINNING_MS: i64 = 60_000;
 
-/// Pushes of one batch under way at once, those that wait for their next try included.
-const AT_WORK: usize = 512;
+/// How long a batch waits for its pushes before the next one begins beside it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Push as a sink: at least once. The place reached is the group's committed offset, which moves past a message when
-/// all its pushes are done or given up. A message that is pushed again because it had not moved carries the same
-/// collapse key, and a device shows it once.
+/// Push as a sink: at least once. The group's committed offset moves past a message when all its pushes are done or given
+/// up, which is after 36 s at most (three tries of 10 s, 2 and 4 s apart) unless the service asks for more patience. A
+/// message that is pushed again because it had not moved carries the same collapse key, and a device shows it once.
 ///
-/// A batch of a partition is worked on at once, and ends with its slowest push (some 36 s if a service never answers);
-/// other partitions go on meanwhile.
+/// A batch is given a second for its pushes; those that take longer go on while the next batches begin
+/// ([`Sink::unfinished`]), so a slow service holds up only what is for it. What is under way is bounded for each partition
+/// (512 pushes), and what is for a host that never answers is given up soon (`origins`). When the process stops, what is
+/// under way ends with it and is pushed again by whoever goes on.
 pub struct PushSink {
     pusher: Arc<Pusher>,
     config: Config,
+    unfinished: Arc<Unfinished>,
+    /// Ended with the sink.
+    at_work: Mutex<JoinSet<()>>,
 }
 
 /// What each push needs.
@@ -49,7 +58,8 @@ impl PushSink {
         let audience =
             Audience { devices: ports.devices.clone(), presence: ports.presence.clone(), big_room: config.big_room };
         let tries = Tries::new(config.concurrency, config.pause);
-        Self { pusher: Arc::new(Pusher { ports, ttl: config.ttl, audience, tries }), config }
+        let pusher = Arc::new(Pusher { ports, ttl: config.ttl, audience, tries });
+        Self { pusher, config, unfinished: Arc::default(), at_work: Mutex::default() }
     }
 
     async fn beginning(&self, partition: Partition, applied: Option<Position>) -> Result<Position, Unavailable> {
@@ -57,6 +67,9 @@ impl PushSink {
         let ends = log.ends(partition).await?;
         let index = usize::try_from(partition.0).unwrap_or(usize::MAX);
         let committed = log.committed(&self.config.group).await?.get(index).copied().flatten();
+        if let Some(committed) = committed {
+            self.unfinished.forget_before(partition, committed);
+        }
         let next = match committed.max(applied.map(|position| position.offset.next())) {
             Some(next) => next,
             None => log.offset_at(partition, Timestamp::now().plus_millis(-BEGINNING_MS)).await?,
@@ -80,42 +93,42 @@ impl PushSink {
         sleep(self.config.delay.saturating_sub(age)).await;
     }
 
-    async fn push(&self, messages: &[Announcement]) -> Result<(), Unavailable> {
+    async fn push(&self, partition: Partition, messages: &[Announcement]) -> Result<(), Unavailable> {
         let listeners = self.pusher.audience.unread(messages).await?;
-        // Dropped on an error, which ends what is under way: all of it comes again.
-        let mut at_work = JoinSet::new();
-        // Devices are read as pushes end, so that what is held is bounded.
+        // Closed when the last push of the batch has ended.
+        let (under_way, mut ended) = mpsc::channel::<Infallible>(1);
+        // Devices are read as pushes end, so that what is held is bounded. On an error all of it comes again.
         for chunk in chunks(listeners) {
             for (message, to) in self.pusher.audience.devices(&chunk).await? {
                 let Some(message) = messages.get(message).cloned() else { continue };
-                if at_work.len() >= AT_WORK
-                    && let Some(done) = at_work.join_next().await
-                {
-                    finished(done)?;
-                }
-                let pusher = Arc::clone(&self.pusher);
-                at_work.spawn(async move { pusher.tell(&message, &to).await });
+                let push = self.unfinished.begin(partition, message.seq.offset()).await;
+                let (pusher, under_way) = (Arc::clone(&self.pusher), under_way.clone());
+                self.at_work.lock().spawn(async move {
+                    pusher.tell(&message, &to).await;
+                    drop((push, under_way));
+                });
+                self.reap();
             }
         }
-        while let Some(done) = at_work.join_next().await {
-            finished(done)?;
-        }
+        drop(under_way);
+        let _ = timeout(PATIENCE, ended.recv()).await;
+        self.reap();
         Ok(())
     }
-}
 
-/// A panic is passed on, as it ends the role.
-fn finished(done: Result<Result<(), Unavailable>, JoinError>) -> Result<(), Unavailable> {
-    match done.map_err(JoinError::try_into_panic) {
-        Ok(outcome) => outcome,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        Err(Err(cancelled)) => Err(Unavailable::new("push", cancelled)),
+    /// Forgets pushes that have ended. A panic is passed on, as it ends the role.
+    fn reap(&self) {
+        while let Some(done) = self.at_work.lock().try_join_next() {
+            if let Err(Ok(panic)) = done.map_err(JoinError::try_into_panic) {
+                std::panic::resume_unwind(panic);
+            }
+        }
     }
 }
 
 impl Pusher {
-    async fn tell(&self, message: &Announcement, to: &Subscription) -> Result<(), Unavailable> {
-        let Some(provider) = self.ports.providers.of(&to.address) else { return Ok(()) };
+    async fn tell(&self, message: &Announcement, to: &Subscription) {
+        let Some(provider) = self.ports.providers.of(&to.address) else { return };
         let notification = message.notification(self.ttl);
         // Who cannot be asked is told: once too often is better than not at all.
         let still = || -> BoxFuture<'_, bool> {
@@ -129,13 +142,17 @@ impl Pusher {
             Outcome::Needless => "needless",
         };
         counter!("parlor_push_total", "service" => to.address.kind(), "outcome" => word).increment(1);
-        match outcome {
+        let noted = match outcome {
             Outcome::Taken => self.ports.devices.reached(to, Timestamp::now()).await,
             Outcome::Gone => {
                 tracing::info!(?to, "a subscription is gone and is removed");
                 self.ports.devices.gone(to).await
             }
             Outcome::GivenUp | Outcome::Needless => Ok(()),
+        };
+        if let Err(error) = noted {
+            // The next push to it says so again.
+            tracing::debug!(%error, "what became of a push could not be noted");
         }
     }
 }
@@ -146,14 +163,23 @@ impl Sink for PushSink {
         Ok(self.beginning(partition, applied).await?)
     }
 
-    async fn apply(&self, _: Partition, previous: Position, records: &[Record]) -> Result<consume::Outcome, SinkError> {
+    async fn apply(
+        &self,
+        partition: Partition,
+        previous: Position,
+        records: &[Record],
+    ) -> Result<consume::Outcome, SinkError> {
         let messages = self.announcements(records);
         if !messages.is_empty() {
             self.wait(&messages).await;
-            self.push(&messages).await?;
+            self.push(partition, &messages).await?;
         }
         let position = records.last().map_or(previous, Record::position);
         Ok(consume::Outcome::Applied { position, duplicates: 0 })
+    }
+
+    fn unfinished(&self, partition: Partition) -> Option<Offset> {
+        self.unfinished.first(partition)
     }
 
     fn remedy(&self) -> &'static str {

@@ -8,8 +8,9 @@ use metrics::counter;
 use parking_lot::Mutex;
 use parlor_core::ports::devices::Subscription;
 use parlor_core::ports::push::{Notification, PushError, PushProvider};
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+
+use super::origins::{LONG, Origins};
 
 /// Tries in all.
 const TRIES: u32 = 3;
@@ -23,7 +24,7 @@ pub(super) enum Outcome {
     Taken,
     /// The subscription is over: remove it.
     Gone,
-    /// The service will never take it, or did not in time.
+    /// The service will never take it, did not in time, or does not answer these days.
     GivenUp,
     /// Its user has come back or has read the message.
     Needless,
@@ -31,8 +32,7 @@ pub(super) enum Outcome {
 
 /// Sends, with bounds on how much is sent at once and how often.
 pub(super) struct Tries {
-    /// Requests at once.
-    slots: Semaphore,
+    origins: Origins,
     pause: Duration,
     /// Endpoints and tokens at which the last push failed however often it was tried. They get one try a message until
     /// one succeeds: an endpoint that never answers would otherwise hold up its partition for half a minute each time.
@@ -41,7 +41,7 @@ pub(super) struct Tries {
 
 impl Tries {
     pub(super) fn new(concurrency: usize, pause: Duration) -> Self {
-        Self { slots: Semaphore::new(concurrency.max(1)), pause, failing: Mutex::default() }
+        Self { origins: Origins::new(concurrency), pause, failing: Mutex::default() }
     }
 
     /// Tries until the service has said something final. Before it tries again it asks whether that is `still` needed.
@@ -55,10 +55,13 @@ impl Tries {
         let most = if self.failing.lock().contains(to.address.name()) { 1 } else { TRIES };
         let mut pause = self.pause;
         for n in 1..=most {
-            let sent = {
-                let _slot = self.slots.acquire().await;
-                provider.send(to, notification).await
+            let Some(pass) = self.origins.pass(&to.address).await else {
+                counter!("parlor_push_skipped_total", "service" => to.address.kind()).increment(1);
+                return Outcome::GivenUp;
             };
+            let began = Instant::now();
+            let sent = provider.send(to, notification).await;
+            pass.end(matches!(sent, Err(PushError::Retry { .. })) && began.elapsed() >= LONG);
             let (after, reason) = match sent {
                 Ok(()) => {
                     self.failing.lock().remove(to.address.name());
@@ -100,7 +103,6 @@ mod tests {
     use parlor_core::device::Address;
     use parlor_core::ids::{MessageId, RoomId, UserId};
     use parlor_core::time::Timestamp;
-    use tokio::time::Instant;
 
     use super::*;
 
