@@ -402,3 +402,13 @@ async fn what_belongs_to_a_room_or_user_goes_with_their_row_and_an_inactive_room
     session.close().await.expect("closed");
     database.drop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_goes_with_the_last_message_that_carries_it() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let promise = parlor_core::ports::files_contract::a_file_goes_with_the_last_message_that_carries_it;
+    promise(store.clone(), store.clone(), parlor_proto::encode).await;
+    drop(store);
+    database.drop().await;
+}

@@ -76,3 +76,12 @@ async fn make_files() -> parlor_core::ports::files_contract::Subject {
     let close = async move { folder.close().expect("removed") };
     parlor_core::ports::files_contract::Subject { files, close: Box::pin(close) }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_goes_with_the_last_message_that_carries_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Sqlite::open(&folder.path().join("store.db")).await.expect("a store");
+    let promise = parlor_core::ports::files_contract::a_file_goes_with_the_last_message_that_carries_it;
+    promise(store.clone(), store.clone(), parlor_proto::encode).await;
+    folder.close().expect("removed");
+}

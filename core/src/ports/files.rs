@@ -12,7 +12,8 @@ use crate::ids::{BlobId, FileId, MessageId, RoomId, UserId};
 use crate::time::Timestamp;
 
 /// The records of files. A file is declared, its bytes arrive, it is verified, and a message refers to it; one that
-/// does not come so far within a day is an orphan, and is removed.
+/// does not come so far within a day is an orphan, and is removed. So is one whose messages have all been deleted: the
+/// store gives it up as it applies the last deletion ([`super::store::Store::apply`]), and from then on nobody reads it.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
     /// Writes a new file, [`Stage::Declared`]. An id that is taken is left as it is.

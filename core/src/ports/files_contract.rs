@@ -4,11 +4,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::files::{Files, Orphan, Stage};
+use super::log::{Position, Record};
+use super::store::{Store, Stored};
+use crate::event::{Event, Kind, Message, MessageType};
 use crate::file::File;
-use crate::ids::{BlobId, FileId, MessageId, RoomId, UserId};
+use crate::ids::{BlobId, EventId, FileId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
+use crate::membership::nameless;
 use crate::time::Timestamp;
 
 /// One promise a test.
@@ -183,6 +188,51 @@ pub async fn orphans_are_the_old_ones_to_which_no_message_refers(files: Arc<dyn 
     );
     assert!(found(&*files, &young).await.is_some());
     assert!(found(&*files, &referred).await.is_some());
+}
+
+/// What a deletion does, as one applied to `store`, the same database: `encode` is how events are encoded.
+pub async fn a_file_goes_with_the_last_message_that_carries_it(
+    files: Arc<dyn Files>,
+    store: Arc<dyn Store>,
+    encode: fn(&Event) -> Bytes,
+) {
+    let (file, blob) = complete(&*files).await;
+    let event = |room: &str, kind| {
+        let (room, actor) = (RoomId::trusted(room), nameless(&ann()));
+        Event { id: EventId::now(), room, actor, kind }
+    };
+    let sent: Vec<Event> =
+        ["1", "2"].map(|text| event("den", Kind::MessageSent(Message::new(MessageType::Text, text)))).into();
+    let ids: Vec<MessageId> = sent.iter().map(|event| MessageId(event.id.0)).collect();
+    for message in &ids {
+        assert!(files.refer(file.id, &ann(), &den(), *message).await.expect("an answer"));
+        assert!(files.refer(file.id, &ann(), &den(), *message).await.expect("an answer"), "a resend");
+    }
+    let mut at = Position::START;
+    let mut tell = async |events: Vec<Event>| {
+        let mut records = Vec::new();
+        for (n, event) in events.into_iter().enumerate() {
+            let offset = Offset(at.offset.0 + 1 + i64::try_from(n).expect("few"));
+            let (seq, time) = (Seq::new(Generation(1), offset), file.created_at);
+            let (encoded, event) = (encode(&event), Ok(event.into()));
+            records.push(Record { partition: Partition(0), seq, time, encoded, event, trace: None });
+        }
+        let stored = store.apply(Partition(0), at, &records).await.expect("applied");
+        let Stored::Done { position, .. } = stored else { panic!("{stored:?}") };
+        at = position;
+    };
+    let delete = |room: &str, message: MessageId| event(room, Kind::MessageDeleted { message });
+    tell(sent).await;
+    tell(vec![delete("attic", ids[0]), delete("attic", ids[1])]).await;
+    assert!(found(&*files, &file).await.is_some(), "a deletion in another room is none");
+    tell(vec![delete("den", ids[0])]).await;
+    assert_eq!(found(&*files, &file).await, Some((file.clone(), Stage::Referred(blob))), "another carries it");
+    tell(vec![delete("den", ids[1])]).await;
+    assert_eq!(found(&*files, &file).await, None);
+    assert!(!files.refer(file.id, &ann(), &den(), MessageId::now()).await.expect("an answer"));
+    let after = file.created_at.plus_millis(1);
+    let orphans = files.orphans(Timestamp(0), after, 10).await.expect("an answer");
+    assert_eq!(orphans, [Orphan { id: file.id, blob: Some(blob) }], "its bytes go");
 }
 
 /// See the port.

@@ -10,7 +10,9 @@ use parlor_core::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId
 use parlor_core::membership::{Change, Decision};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::log::{Appended, Consumer, Ends, Pending, Position, Range, Record, ReportError};
-use parlor_core::ports::store::{ApplyError, ChangeError, Membership, Page, Read, RoomSummary, Stored, StoredMessage};
+use parlor_core::ports::store::{
+    ApplyError, ChangeError, Membership, Page, Placed, Read, RoomSummary, Stored, StoredMessage,
+};
 use parlor_core::time::Timestamp;
 use tokio::time::sleep;
 
@@ -201,6 +203,10 @@ impl Store for World {
         unreachable!("the relay reads the outbox alone")
     }
     async fn message(&self, _: MessageId) -> Result<Option<StoredMessage>, Unavailable> {
+        unreachable!("the relay reads the outbox alone")
+    }
+
+    async fn places(&self, _: &[MessageId]) -> Result<Vec<Placed>, Unavailable> {
         unreachable!("the relay reads the outbox alone")
     }
     async fn seq_at(&self, _: &RoomId, _: Partition, _: Timestamp) -> Result<(Option<Seq>, Offset), Unavailable> {

@@ -103,6 +103,7 @@ async fn transaction(
         batch.forget_kept(&new);
         rewrite_messages(&mut tx, batch).await?;
         super::marks::write(&mut tx, batch).await?;
+        super::files::give_up(&mut tx, batch).await?;
         mark_leavings(&mut tx, batch).await?;
     }
     tx.commit().await?;

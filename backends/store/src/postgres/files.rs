@@ -6,12 +6,13 @@ use parlor_core::ids::{BlobId, FileId, MessageId, RoomId, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::files::{Files, Orphan, Stage};
 use parlor_core::time::Timestamp;
-use sqlx::{query, query_as, query_scalar};
+use sqlx::{PgConnection, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::pool::Pool;
 use super::{NAME, Postgres};
 use crate::at::At;
+use crate::batch::Batch;
 use crate::calls::timed;
 use crate::rows::{FileRow, OrphanRow, file_columns, limit};
 
@@ -100,8 +101,10 @@ async fn refer(
     message: MessageId,
 ) -> Result<bool, Unavailable> {
     const REFER: &str = "\
-        UPDATE files SET message_id = COALESCE(message_id, $4) \
-        WHERE id = $1 AND owner_id = $2 AND room_id = $3 AND blob_id IS NOT NULL AND stage <> 'over'";
+        WITH file AS (UPDATE files SET message_id = COALESCE(message_id, $4) \
+            WHERE id = $1 AND owner_id = $2 AND room_id = $3 AND blob_id IS NOT NULL AND stage <> 'over' RETURNING id) \
+        INSERT INTO file_messages (file_id, message_id) SELECT id, $4 FROM file \
+        ON CONFLICT (file_id, message_id) DO UPDATE SET message_id = EXCLUDED.message_id";
     let mut connection = pool.get().await?;
     let changed = query(REFER)
         .bind(id.0)
@@ -112,6 +115,33 @@ async fn refer(
         .await
         .map_err(Pool::error)?;
     Ok(changed.rows_affected() > 0)
+}
+
+/// Gives up the files that were carried by messages which are deleted now, and by no other. Their rows are locked first,
+/// so that a message which begins to refer to one at this moment is either seen or told that there is no such file.
+pub(super) async fn give_up(tx: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    const LOCK: &str = "\
+        SELECT f.id FROM files f WHERE f.id IN ( \
+            SELECT c.file_id FROM UNNEST($1::uuid[], $2::text[]) AS d (message_id, room_id) \
+            JOIN file_messages c ON c.message_id = d.message_id JOIN files g ON g.id = c.file_id \
+            WHERE g.room_id = d.room_id) ORDER BY f.id FOR UPDATE";
+    const LOSE: &str = "\
+        DELETE FROM file_messages c USING UNNEST($1::uuid[], $2::text[]) AS d (message_id, room_id), files f \
+        WHERE c.message_id = d.message_id AND f.id = c.file_id AND f.room_id = d.room_id AND f.id = ANY($3)";
+    const GIVE_UP: &str = "\
+        UPDATE files SET stage = 'over', message_id = NULL WHERE id = ANY($1) \
+        AND NOT EXISTS (SELECT FROM file_messages c WHERE c.file_id = files.id) \
+        AND NOT EXISTS (SELECT FROM messages m WHERE m.id = files.message_id AND m.deleted_at IS NULL)";
+    let (messages, rooms): (Vec<Uuid>, Vec<&str>) = batch.deletions().into_iter().unzip();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let files: Vec<Uuid> = query_scalar(LOCK).bind(&messages).bind(&rooms).fetch_all(&mut *tx).await?;
+    if !files.is_empty() {
+        query(LOSE).bind(&messages).bind(&rooms).bind(&files).execute(&mut *tx).await?;
+        query(GIVE_UP).bind(&files).execute(tx).await?;
+    }
+    Ok(())
 }
 
 /// A row that a message is being made to refer to is waited for, and looked at again.

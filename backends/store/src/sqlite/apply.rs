@@ -88,6 +88,7 @@ async fn write(tx: &mut SqliteConnection, partition: Partition, batch: &mut Batc
     batch.forget_kept(&new);
     rewrite_messages(tx, batch).await?;
     super::marks::write(tx, batch).await?;
+    super::files::give_up(tx, batch).await?;
     mark_leavings(tx, batch).await
 }
 

@@ -6,12 +6,13 @@ use parlor_core::ids::{BlobId, FileId, MessageId, RoomId, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::files::{Files, Orphan, Stage};
 use parlor_core::time::Timestamp;
-use sqlx::{query, query_as, query_scalar};
+use sqlx::{SqliteConnection, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::pools::{Pools, error};
 use super::{NAME, Sqlite};
 use crate::at::At;
+use crate::batch::Batch;
 use crate::calls::timed;
 use crate::rows::{FileRow, OrphanRow, file_columns, limit};
 
@@ -43,11 +44,15 @@ impl Files for Sqlite {
         const REFER: &str = "\
             UPDATE files SET message_id = COALESCE(message_id, ?4) \
             WHERE id = ?1 AND owner_id = ?2 AND room_id = ?3 AND blob_id IS NOT NULL AND stage <> 'over'";
+        const CARRY: &str = "INSERT INTO file_messages (file_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         let refer = async {
             let mut tx = self.pools.write().await?;
             let refer = query(REFER).bind(id.0).bind(owner.as_str()).bind(room.as_str()).bind(message.0);
-            let changed = refer.execute(&mut *tx).await?;
-            tx.commit().await.map(|()| changed.rows_affected() > 0)
+            let may = refer.execute(&mut *tx).await?.rows_affected() > 0;
+            if may {
+                query(CARRY).bind(id.0).bind(message.0).execute(&mut *tx).await?;
+            }
+            tx.commit().await.map(|()| may)
         };
         timed(NAME, "refer_to_file", async { refer.await.map_err(error) }).await
     }
@@ -99,6 +104,25 @@ async fn declare(pools: &Pools, file: &File) -> Result<(), Unavailable> {
         tx.commit().await
     };
     declare.await.map_err(error)
+}
+
+/// Gives up the files that were carried by messages which are deleted now, and by no other.
+pub(super) async fn give_up(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    const CARRIED: &str = "\
+        SELECT f.id FROM file_messages c JOIN files f ON f.id = c.file_id WHERE c.message_id = ?1 AND f.room_id = ?2";
+    const LOSE: &str = "DELETE FROM file_messages WHERE file_id = ?1 AND message_id = ?2";
+    const GIVE_UP: &str = "\
+        UPDATE files SET stage = 'over', message_id = NULL WHERE id = ?1 \
+        AND NOT EXISTS (SELECT 1 FROM file_messages c WHERE c.file_id = files.id) \
+        AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = files.message_id AND m.deleted_at IS NULL)";
+    for (message, room) in batch.deletions() {
+        let files: Vec<Uuid> = query_scalar(CARRIED).bind(message).bind(room).fetch_all(&mut *tx).await?;
+        for file in files {
+            query(LOSE).bind(file).bind(message).execute(&mut *tx).await?;
+            query(GIVE_UP).bind(file).execute(&mut *tx).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn orphans(
