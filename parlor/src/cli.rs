@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -46,6 +47,16 @@ pub(crate) enum Command {
     Persister(Process),
     /// Makes Kafka's topics and PostgreSQL's tables, or brings them up to date; safe to run again
     Migrate,
+    /// Takes months of messages that are over out of the live table, and says how to dump and drop them. For PostgreSQL:
+    /// `parlor solo` keeps everything in one file, without months
+    Archive {
+        /// Months stay for this long after they ended, such as 12months or 2years; at least 2 months
+        #[arg(long, value_name = "MONTHS", default_value = "12months")]
+        older_than: Months,
+        /// Says what would be done, and does nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Makes a token for a user, signed with the configured secret (in development else the one everybody knows)
     Gentoken(Gentoken),
     /// Says whether a token is good, and whose it is
@@ -61,6 +72,31 @@ pub(crate) enum Command {
     Checkconfig,
     /// Says which version this is
     Version,
+}
+
+/// A number of months.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Months(pub(crate) u32);
+
+impl FromStr for Months {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let each = match unit.trim() {
+            "month" | "months" => 1,
+            "year" | "years" => 12,
+            _ => return Err(format!("'{text}' is no number of months; write such as 12months or 2years")),
+        };
+        let months = number.parse::<u32>().ok().and_then(|number| number.checked_mul(each));
+        let fewest = parlor_store::postgres::FEWEST_MONTHS;
+        // A thousand years: what a date can be reckoned with.
+        months
+            .filter(|months| (fewest..=12_000).contains(months))
+            .map(Self)
+            .ok_or_else(|| format!("it is from {fewest} to 12000 months"))
+    }
 }
 
 /// What tells one process of a role from another.
@@ -99,6 +135,15 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn months_are_a_number_and_a_unit_and_at_least_two() {
+        assert_eq!("12months".parse(), Ok(Months(12)));
+        assert_eq!("2years".parse(), Ok(Months(24)));
+        for wrong in ["12", "12m", "1month", "-3months", "months", "400000000years", "99999999999months"] {
+            assert!(wrong.parse::<Months>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What each subcommand does. Those that serve hand over to [`crate::compose`].
 
+mod archive;
 mod settings;
 mod token;
 mod vapid;
@@ -26,6 +27,9 @@ pub(crate) fn run(Cli { settings: given, command }: Cli) -> Result<()> {
             serve(&given, Role::Persister, named("persister.name", "persister.listen", process))
         }
         Command::Migrate => serve(&given, Role::Migrate, []),
+        Command::Archive { older_than, dry_run } => {
+            archive::run(&settings::read(&given, Role::Archive, [])?, older_than, dry_run)
+        }
         Command::Gentoken(wanted) => token::generate(&settings::read(&given, Role::Token, [])?, wanted),
         Command::Checktoken { token } => token::check(&settings::read(&given, Role::Token, [])?, &token),
         Command::Genvapid => vapid::generate(),

@@ -9,7 +9,7 @@ use parlor_core::ports::log::Log;
 use parlor_core::ports::store::Store;
 use parlor_fanout::redis::Redis;
 use parlor_log::kafka::{KafkaLog, TopicError};
-use parlor_store::postgres::Postgres;
+use parlor_store::postgres::{Archive, Postgres};
 
 use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_store};
 use super::process::{self, FLUSH, Process};
@@ -163,6 +163,12 @@ pub(super) async fn migrate(config: Config) -> Result<()> {
     process::patiently("postgres.url: the tables cannot be made", attempt).await?;
     println!("postgres: up to date");
     Ok(())
+}
+
+/// Takes months that ended `months` or more ago out of PostgreSQL's live table; with `dry_run` it only says which.
+pub(crate) async fn archive(config: &Config, months: u32, dry_run: bool) -> Result<Archive> {
+    let archived = parlor_store::postgres::archive(&slices::postgres(config), months, dry_run).await;
+    archived.context("postgres.url: messages cannot be archived")
 }
 
 async fn kafka(slice: parlor_log::kafka::Config) -> Result<Arc<dyn Log>> {

@@ -23,6 +23,8 @@ pub(crate) enum Role {
     Solo,
     /// Makes topics and tables.
     Migrate,
+    /// Takes old months out of PostgreSQL.
+    Archive,
     /// Makes and checks tokens.
     Token,
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod accounts_port;
 mod apply;
+mod archive;
 mod change;
 mod config;
 mod contacts;
@@ -35,6 +36,7 @@ use parlor_core::ports::store::{
 };
 use parlor_core::time::Timestamp;
 
+pub use self::archive::{Archive, FEWEST_MONTHS, Month, archive};
 pub use self::config::Config;
 pub use self::upkeep::migrate;
 

@@ -114,7 +114,8 @@ pub(super) async fn pins(
     Ok(page)
 }
 
-/// A page counted from the newest message, with the total: that one's dense number less the deleted ones.
+/// A page counted from the newest message, with the total: that one's dense number, less those before the oldest (which
+/// are archived) and the deleted ones.
 pub(super) async fn counted(
     pools: &Pools,
     room: &RoomId,
@@ -127,6 +128,7 @@ pub(super) async fn counted(
         "SELECT a.applied, n.total, ",
         message_columns!(),
         " FROM (SELECT coalesce((SELECT no FROM messages WHERE room_id = ?1 AND seq < ?5 ORDER BY seq DESC LIMIT 1), 0)",
+        " - coalesce((SELECT no - 1 FROM messages WHERE room_id = ?1 AND seq < ?5 ORDER BY seq LIMIT 1), 0)",
         " - (SELECT count(*) FROM messages WHERE room_id = ?1 AND seq < ?5 AND deleted_at IS NOT NULL) AS total) n, ",
         applied!(),
         " LEFT JOIN (SELECT * FROM messages WHERE room_id = ?1 AND seq < ?5 AND deleted_at IS NULL",
