@@ -9,6 +9,7 @@ use parlor_core::ports::blobs::Blobs;
 use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::log::Log;
 use parlor_core::ports::store::Store;
+use parlor_store::postgres::Postgres;
 
 /// One answer to come.
 type Check = BoxFuture<'static, Result<(), Unavailable>>;
@@ -34,6 +35,14 @@ pub(super) fn check_store(store: &Arc<dyn Store>) -> impl Fn() -> Check + Send +
     move || {
         let store = store.clone();
         Box::pin(async move { store.check().await })
+    }
+}
+
+pub(super) fn check_replica(store: &Arc<Postgres>) -> impl Fn() -> Check + Send + Sync + 'static {
+    let store = store.clone();
+    move || {
+        let store = store.clone();
+        Box::pin(async move { store.check_replica() })
     }
 }
 

@@ -11,7 +11,7 @@ use parlor_fanout::redis::Redis;
 use parlor_log::kafka::{KafkaLog, TopicError};
 use parlor_store::postgres::{Archive, Postgres};
 
-use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_store};
+use super::checks::{check_blobs, check_consumer, check_fanout, check_log, check_replica, check_store};
 use super::process::{self, FLUSH, Process};
 use super::{blobs, front, push, slices};
 use crate::config::Config;
@@ -33,6 +33,10 @@ pub(super) async fn gateway(config: Config) -> Result<()> {
         // Without it history is late, and nothing else.
         Dependency::helpful("postgres", check_store(&store)),
     ];
+    if !config.postgres.read_url.reveal().is_empty() {
+        // Without it the primary is read from.
+        dependencies.push(Dependency::helpful("postgres-replica", check_replica(&postgres)));
+    }
     // Without it everything but files goes on.
     dependencies.extend(blobs.iter().map(|blobs| Dependency::helpful("files", check_blobs(blobs))));
     let serving = process.serve(&name, dependencies);

@@ -136,6 +136,7 @@ pub(super) fn redis(config: &Config) -> parlor_fanout::redis::Config {
 pub(super) fn postgres(config: &Config) -> parlor_store::postgres::Config {
     parlor_store::postgres::Config {
         url: config.postgres.url.reveal().to_owned(),
+        read_url: config.postgres.read_url.reveal().to_owned(),
         max_connections: config.postgres.pool,
         slow_statement_ms: u64::from(millis(config.log.slow_query)),
         statement_timeout_ms: u64::from(millis(config.postgres.statement_timeout)),

@@ -243,7 +243,11 @@ fn servers(config: &Config, wrong: &mut Vec<String>) {
             &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"][..],
         ),
         ("postgres.url", &config.postgres.url, &["postgres", "postgresql"][..]),
+        ("postgres.read_url", &config.postgres.read_url, &["postgres", "postgresql"][..]),
     ] {
+        if name == "postgres.read_url" && url.reveal().is_empty() {
+            continue;
+        }
         let scheme = url.reveal().split_once("://").map(|(scheme, _)| scheme);
         if !scheme.is_some_and(|scheme| schemes.contains(&scheme)) {
             wrong.push(format!("{name} does not begin with {}://", schemes.join(":// or ")));

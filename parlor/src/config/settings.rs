@@ -313,7 +313,10 @@ section! {
     Postgres {
         /// `postgres://user:password@host:port/database`; `?sslmode=verify-full` for TLS.
         url: ServerUrl = ServerUrl::new("postgres://parlor@127.0.0.1:5432/parlor"),
-        /// Connections of one process, 1 to 20.
+        /// A read replica of it, the same way: pages of history and searches are read there while it keeps up (it is at
+        /// most 2 s behind), and on the primary otherwise. Empty: there is none.
+        read_url: ServerUrl = ServerUrl::new(""),
+        /// Connections of one process, 1 to 20; to a replica as many again.
         pool: u32 = 10,
         /// The longest that the server works on one statement.
         statement_timeout: Span = Span::seconds(10),

@@ -16,7 +16,11 @@ use parlor_core::ports::Unavailable;
 pub struct Config {
     /// `postgres://user:password@host:port/database`, with `?sslmode=verify-full` for TLS.
     pub url: String,
-    /// The most connections of one process, 1 to 20.
+    /// A replica of it, for reads of history, searches and the like; empty: there is none.
+    pub read_url: String,
+    /// How far the replica may be behind, in milliseconds; while it is further, the primary is read from.
+    pub replica_lag_ms: u64,
+    /// The most connections of one process to each server, 1 to 20.
     pub max_connections: u32,
     /// How long a call waits for a connection, in milliseconds.
     pub acquire_timeout_ms: u64,
@@ -32,6 +36,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: "postgres://parlor@127.0.0.1:5432/parlor".into(),
+            read_url: String::new(),
+            replica_lag_ms: 2_000,
             max_connections: 10,
             acquire_timeout_ms: 3_000,
             statement_timeout_ms: 10_000,
@@ -45,6 +51,22 @@ impl Config {
     /// For a test's own database: few connections, since many tests run at once.
     pub fn for_testing(url: &str) -> Self {
         Self { url: url.into(), max_connections: 4, ..Self::default() }
+    }
+
+    /// For the replica's own connections; `None` where there is none. Nobody waits long for one: the
+    /// primary is there.
+    pub(super) fn of_replica(&self) -> Option<Self> {
+        (!self.read_url.is_empty()).then(|| Self {
+            url: self.read_url.clone(),
+            read_url: String::new(),
+            acquire_timeout_ms: self.acquire_timeout_ms.min(500),
+            ..self.clone()
+        })
+    }
+
+    /// [`Config::replica_lag_ms`].
+    pub(super) fn replica_lag(&self) -> Duration {
+        Duration::from_millis(self.replica_lag_ms)
     }
 
     /// [`Config::acquire_timeout_ms`].

@@ -15,6 +15,7 @@ mod messages;
 mod outbox;
 mod pool;
 mod progress;
+mod replica;
 mod rooms;
 mod safety;
 mod search;
@@ -30,7 +31,7 @@ use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::membership::{Change, Decision};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::log::{Position, Record};
-use parlor_core::ports::search::{CountedMessages, Query, Search};
+use parlor_core::ports::search::{CountedMessages, Query, Search, Within};
 use parlor_core::ports::store::{
     ApplyError, ChangeError, Membership, Outgoing, Page, Placed, Read, RoomSummary, Store, Stored, StoredMessage,
 };
@@ -41,17 +42,22 @@ pub use self::config::Config;
 pub use self::upkeep::migrate;
 
 use self::pool::Pool;
+use self::replica::{Replica, anywhere};
 use crate::batch::Batch;
 use crate::calls::timed;
 
 /// As an operator calls it.
 const NAME: &str = "postgres";
+/// The server that follows it.
+const REPLICA: &str = "postgres-replica";
 
 /// Users, rooms and messages in a PostgreSQL database that [`migrate`] has prepared.
 ///
 /// What writes more than one row does so in a task of its own: a caller who stops waiting cancels nothing half-way.
 pub struct Postgres {
     pool: Arc<Pool>,
+    /// Where reads that say how far they see may go.
+    replica: Option<Arc<Replica>>,
 }
 
 impl Postgres {
@@ -63,7 +69,22 @@ impl Postgres {
     #[allow(clippy::unused_async, reason = "connecting is allowed to take time")]
     pub async fn connect(config: Config) -> Result<Arc<Self>, Unavailable> {
         crate::calls::describe();
-        Ok(Arc::new(Self { pool: Arc::new(Pool::new(&config)?) }))
+        let pool = Arc::new(Pool::new(&config, NAME)?);
+        let replica = Replica::new(&config, &pool)?;
+        Ok(Arc::new(Self { pool, replica }))
+    }
+
+    /// Whether the replica keeps up and is read from, for readiness. Without one there is nothing to say.
+    ///
+    /// # Errors
+    /// It is not read from now.
+    pub fn check_replica(&self) -> Result<(), Unavailable> {
+        match &self.replica {
+            Some(replica) if !replica.is_fit() => {
+                Err(Unavailable::new(REPLICA, "it is away or late; the primary is read from"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -158,7 +179,7 @@ impl Store for Postgres {
     }
 
     async fn messages(&self, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
-        timed(NAME, "messages", messages::page(&self.pool, read)).await
+        anywhere!(self, "messages", Some(read.partition), |pool| messages::page(pool, read))
     }
 
     async fn changes(
@@ -169,7 +190,9 @@ impl Store for Postgres {
         through: Seq,
         limit: usize,
     ) -> Result<Page<Delivery>, Unavailable> {
-        timed(NAME, "changes", messages::changes(&self.pool, room, partition, after, through, limit)).await
+        anywhere!(self, "changes", Some(partition), |pool| messages::changes(
+            pool, room, partition, after, through, limit
+        ))
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, Unavailable> {
@@ -186,7 +209,7 @@ impl Store for Postgres {
         partition: Partition,
         time: Timestamp,
     ) -> Result<(Option<Seq>, Offset), Unavailable> {
-        timed(NAME, "seq_at", messages::seq_at(&self.pool, room, partition, time)).await
+        anywhere!(self, "seq_at", Some(partition), |pool| messages::seq_at(pool, room, partition, time))
     }
 
     async fn maintain(&self) -> Result<(), Unavailable> {
@@ -202,11 +225,23 @@ impl Store for Postgres {
 #[async_trait]
 impl Search for Postgres {
     async fn search(&self, query: Query<'_>) -> Result<Vec<StoredMessage>, Unavailable> {
-        timed(NAME, "search", search::search(&self.pool, query)).await
+        match query.within {
+            Within::RoomsOf(user) if self.replica.is_some() => {
+                // Which rooms those are, the primary decides.
+                let rooms = timed(NAME, "rooms_to_search", search::rooms_of(&self.pool, user)).await?;
+                if rooms.len() > search::MOST_ROOMS {
+                    return timed(NAME, "search", search::search(&self.pool, query, None)).await;
+                }
+                anywhere!(self, "search", None, |pool| search::search(pool, query, Some(&rooms)))
+            }
+            Within::RoomsOf(_) | Within::Room(..) => {
+                anywhere!(self, "search", None, |pool| search::search(pool, query, None))
+            }
+        }
     }
 
     async fn replies(&self, to: MessageId, read: Read<'_>) -> Result<Page<StoredMessage>, Unavailable> {
-        timed(NAME, "replies", search::replies(&self.pool, to, read)).await
+        anywhere!(self, "replies", Some(read.partition), |pool| search::replies(pool, to, read))
     }
 
     async fn pins(
@@ -215,7 +250,7 @@ impl Search for Postgres {
         partition: Partition,
         limit: usize,
     ) -> Result<Page<StoredMessage>, Unavailable> {
-        timed(NAME, "pins", search::pins(&self.pool, room, partition, limit)).await
+        anywhere!(self, "pins", Some(partition), |pool| search::pins(pool, room, partition, limit))
     }
 
     async fn counted(
@@ -226,10 +261,10 @@ impl Search for Postgres {
         offset: u64,
         limit: usize,
     ) -> Result<CountedMessages, Unavailable> {
-        timed(NAME, "counted", search::counted(&self.pool, room, partition, below, offset, limit)).await
+        anywhere!(self, "counted", Some(partition), |pool| search::counted(pool, room, partition, below, offset, limit))
     }
 
     async fn lively(&self, limit: usize) -> Result<Vec<RoomId>, Unavailable> {
-        timed(NAME, "lively", search::lively(&self.pool, limit)).await
+        anywhere!(self, "lively", None, |pool| search::lively(pool, limit))
     }
 }

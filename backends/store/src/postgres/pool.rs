@@ -29,7 +29,8 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(config: &Config) -> Result<Self, Unavailable> {
+    /// `name` is what operators call the server.
+    pub(super) fn new(config: &Config, name: &'static str) -> Result<Self, Unavailable> {
         let options = config.connection()?;
         let max = config.max_connections.clamp(1, 20);
         let pool = PgPoolOptions::new()
@@ -37,7 +38,7 @@ impl Pool {
             .acquire_timeout(config.acquire_timeout())
             .idle_timeout(config.idle_timeout())
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, options, max, timeout: config.acquire_timeout(), breaker: Breaker::new() })
+        Ok(Self { pool, options, max, timeout: config.acquire_timeout(), breaker: Breaker::new(name) })
     }
 
     /// A connection, within the acquire timeout; an error at once while the server is known to be away.
@@ -91,6 +92,8 @@ impl Pool {
 
 /// Open: told at once that the server is away, but for one caller each [`RETRY`].
 struct Breaker {
+    /// What is behind it.
+    name: &'static str,
     born: Instant,
     open: AtomicBool,
     /// Milliseconds since `born` at which the next caller may try.
@@ -98,8 +101,8 @@ struct Breaker {
 }
 
 impl Breaker {
-    fn new() -> Self {
-        Self { born: Instant::now(), open: AtomicBool::new(false), retry_at: AtomicU64::new(0) }
+    fn new(name: &'static str) -> Self {
+        Self { name, born: Instant::now(), open: AtomicBool::new(false), retry_at: AtomicU64::new(0) }
     }
 
     fn now(&self) -> u64 {
@@ -123,15 +126,15 @@ impl Breaker {
     fn open(&self) {
         self.retry_at.store(self.next_retry(), Ordering::Release);
         if !self.open.swap(true, Ordering::AcqRel) {
-            tracing::warn!("postgres is away; calls are refused until it answers");
-            metrics::gauge!("parlor_store_breaker_open").set(1.0);
+            tracing::warn!("{} is away; calls are refused until it answers", self.name);
+            metrics::gauge!("parlor_store_breaker_open", "backend" => self.name).set(1.0);
         }
     }
 
     fn close(&self) {
         if self.open.swap(false, Ordering::AcqRel) {
-            tracing::info!("postgres answers again");
-            metrics::gauge!("parlor_store_breaker_open").set(0.0);
+            tracing::info!("{} answers again", self.name);
+            metrics::gauge!("parlor_store_breaker_open", "backend" => self.name).set(0.0);
         }
     }
 }
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_open_breaker_lets_one_caller_through_when_it_is_time() {
-        let breaker = Breaker::new();
+        let breaker = Breaker::new(NAME);
         assert!(breaker.lets_through());
         breaker.open();
         assert!(!breaker.lets_through());

@@ -1,6 +1,6 @@
 //! Finding messages by words, by what they answer, by being pinned, by counting.
 
-use parlor_core::ids::{MessageId, Partition, RoomId, Seq};
+use parlor_core::ids::{MessageId, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::search::{CountedMessages, Query, Within};
 use parlor_core::ports::store::{Page, Read, StoredMessage};
@@ -16,7 +16,14 @@ use crate::rows::{MessageRow, column, limit, message_columns};
 /// The newest messages that hold all terms.
 ///
 /// A word that is everywhere may make the index useless: the server stops after 2 s.
-pub(super) async fn search(pool: &Pool, query: Query<'_>) -> Result<Vec<StoredMessage>, Unavailable> {
+///
+/// With `rooms` it looks there, and nowhere else, where it would look in all rooms of a user: a replica may not have
+/// heard yet that they left one.
+pub(super) async fn search(
+    pool: &Pool,
+    query: Query<'_>,
+    rooms: Option<&[String]>,
+) -> Result<Vec<StoredMessage>, Unavailable> {
     macro_rules! read {
         ($where:literal) => {
             concat!(
@@ -33,6 +40,7 @@ pub(super) async fn search(pool: &Pool, query: Query<'_>) -> Result<Vec<StoredMe
         };
     }
     let sql = match query.within {
+        Within::RoomsOf(_) if rooms.is_some() => read!(" WHERE m.room_id = ANY($6)"),
         Within::RoomsOf(_) => read!(
             " JOIN rooms r ON r.id = m.room_id AND r.deleted_at IS NULL \
               JOIN members me ON me.room_id = m.room_id AND me.user_id = $6 \
@@ -46,9 +54,10 @@ pub(super) async fn search(pool: &Pool, query: Query<'_>) -> Result<Vec<StoredMe
         .bind(query.before.map(|place| At(place.time)))
         .bind(query.before.map(|place| place.message.0))
         .bind(limit(query.limit));
-    let ask = match query.within {
-        Within::RoomsOf(user) => ask.bind(user.as_str()),
-        Within::Room(room, below) => ask.bind(room.as_str()).bind(column(below)),
+    let ask = match (query.within, rooms) {
+        (Within::RoomsOf(_), Some(rooms)) => ask.bind(rooms),
+        (Within::RoomsOf(user), None) => ask.bind(user.as_str()),
+        (Within::Room(room, below), _) => ask.bind(room.as_str()).bind(column(below)),
     };
     let mut connection = pool.get().await?;
     let read = async {
@@ -61,6 +70,19 @@ pub(super) async fn search(pool: &Pool, query: Query<'_>) -> Result<Vec<StoredMe
         Ok(messages)
     };
     read.await.map_err(Pool::error)
+}
+
+/// Rooms that are named to a search, at most.
+pub(super) const MOST_ROOMS: usize = 10_000;
+
+/// The rooms that a search of all of a user's rooms looks in; one more than [`MOST_ROOMS`] where there are more.
+pub(super) async fn rooms_of(pool: &Pool, user: &UserId) -> Result<Vec<String>, Unavailable> {
+    const READ: &str = "\
+        SELECT r.id FROM members me JOIN rooms r ON r.id = me.room_id AND r.deleted_at IS NULL \
+        WHERE me.user_id = $1 AND me.role <> 'left' LIMIT $2";
+    let ask = query_scalar(READ).bind(user.as_str()).bind(limit(MOST_ROOMS + 1));
+    let mut connection = pool.get().await?;
+    ask.fetch_all(&mut *connection).await.map_err(Pool::error)
 }
 
 /// For this transaction alone.
