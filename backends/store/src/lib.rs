@@ -12,6 +12,7 @@ mod calls;
 mod contacts;
 mod decisions;
 mod devices;
+mod emptying;
 mod marks;
 mod migrations;
 pub mod postgres;

@@ -122,8 +122,10 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- upkeep ----------------------------------------------------------------------------------------------------
 
-    /// Makes what has to be there ahead of time (next months' partitions) and removes what is over (sent outbox rows,
-    /// sessions of accounts that have ended).
+    /// Makes what has to be there ahead of time (next months' partitions) and removes what is over: sent outbox rows,
+    /// sessions of accounts that have ended, and what was said in rooms that were deleted (messages with their
+    /// reactions, pins, edits; files that they referred to are orphans from then on). A message that is applied after
+    /// its room was deleted goes the next time. What a room's members were told of the room itself stays.
     async fn maintain(&self) -> Result<(), Unavailable>;
 
     /// Whether it answers now, for readiness.

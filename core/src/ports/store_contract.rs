@@ -93,6 +93,7 @@ macro_rules! store_contract {
             the_last_admin_is_followed_by_the_longest_standing_moderator_then_member
             settings_are_written_and_what_is_not_named_stays
             a_deleted_room_is_nobodys_and_its_id_is_spent
+            what_was_said_in_a_deleted_room_is_removed_by_upkeep_and_nothing_else_is
             a_ban_keeps_out_until_it_is_lifted_or_over
             rooms_are_listed_in_pages_with_their_total
             a_block_holds_one_way_and_is_told_to_who_blocks

@@ -8,6 +8,7 @@ mod change;
 mod config;
 mod contacts;
 mod devices;
+mod emptying;
 mod files;
 mod keys;
 mod marks;

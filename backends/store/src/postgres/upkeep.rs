@@ -21,7 +21,7 @@ pub async fn migrate(config: &Config) -> Result<(), Unavailable> {
 }
 
 /// Makes the partitions of the next two months, and removes outbox rows that were sent over an hour ago and sessions
-/// that are over.
+/// that are over, and what was said in deleted rooms.
 pub(super) async fn maintain(pool: &Pool) -> Result<(), Unavailable> {
     let mut connection = pool.get().await?;
     let upkeep = async {
@@ -34,6 +34,7 @@ pub(super) async fn maintain(pool: &Pool) -> Result<(), Unavailable> {
     };
     upkeep.await.map_err(Pool::error)?;
     drop(connection);
+    super::emptying::empty(pool).await?;
     super::accounts::sweep(pool, Timestamp::now()).await
 }
 

@@ -6,6 +6,7 @@ mod apply;
 mod change;
 mod contacts;
 mod devices;
+mod emptying;
 mod files;
 mod keys;
 mod marks;
@@ -196,6 +197,7 @@ impl Store for Sqlite {
     async fn maintain(&self) -> Result<(), Unavailable> {
         let upkeep = async {
             outbox::remove_sent(&self.pools).await?;
+            emptying::empty(&self.pools).await?;
             accounts::sweep(&self.pools, Timestamp::now()).await
         };
         timed(NAME, "maintain", upkeep).await

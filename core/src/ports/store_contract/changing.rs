@@ -2,13 +2,15 @@
 
 #![allow(missing_docs, reason = "a promise is its name")]
 
-use super::{Trial, text, user};
+use super::{PARTITION, Trial, event, text, user};
 use crate::command::RoomPatch;
 use crate::error::Code;
 use crate::event::{Kind, Role};
 use crate::ids::{RoomId, Seq, UserId};
 use crate::membership::{By, Change, Decision};
+use crate::ports::search::{Query, Within};
 use crate::ports::store::{ChangeError, Membership};
+use crate::search::Terms;
 use crate::time::Timestamp;
 
 const LIMIT: u32 = 100;
@@ -139,6 +141,51 @@ pub async fn a_deleted_room_is_nobodys_and_its_id_is_spent(mut trial: Trial) {
     // The log's own records of it are kept like any.
     let events = [made.events, deleted.events].concat();
     trial.feed.tell(events).await;
+}
+
+pub async fn what_was_said_in_a_deleted_room_is_removed_by_upkeep_and_nothing_else_is(mut trial: Trial) {
+    let made = trial.group("group_1", "a", &["b"]).await;
+    trial.group("group_2", "a", &["b"]).await;
+    let said = ["group_1", "group_2"].map(|room| text(room, "a", "walrus"));
+    let marks = said.iter().flat_map(|said| {
+        let (message, room) = (super::id_of(said), said.room.as_str());
+        let reacted = Kind::MessageReacted { message, emoji: "x".into(), on: true };
+        let pinned = Kind::MessagePinned { message, on: true };
+        [event(room, "b", reacted), event(room, "a", pinned), super::edit(said, "walrus again")]
+    });
+    trial.feed.tell(said.iter().cloned().chain(marks.collect::<Vec<_>>())).await;
+    let deleted = trial.done("group_1", Change::Delete { by: by("a") }).await;
+    trial.feed.tell(deleted.events.clone()).await;
+    // More than one step's rows, and one that was on its way.
+    trial.feed.tell((0..1_100).map(|number| text("group_1", "b", &number.to_string()))).await;
+
+    trial.store.maintain().await.expect("done");
+    for (message, there) in [(&said[0], false), (&said[1], true)] {
+        let room = &message.room;
+        assert_eq!(!trial.history(room).await.is_empty(), there, "{room}");
+        let found = trial.store.message(super::id_of(message)).await.expect("an answer");
+        assert_eq!(found.is_some(), there, "{room}");
+        if let Some(found) = found {
+            assert!(found.pinned && found.reactions.len() == 1 && found.message.content == "walrus again");
+        }
+        let pins = trial.search.pins(room, PARTITION, 9).await.expect("pins").rows;
+        assert_eq!(pins.len(), usize::from(there), "{room}");
+        let terms = Terms::parse("walrus").expect("terms");
+        let within = Within::Room(room, Seq::MAX);
+        let query = Query { terms: &terms, within, sender: None, before: None, limit: 9 };
+        assert_eq!(trial.search.search(query).await.expect("found").len(), usize::from(there), "{room}");
+        let changes = trial.store.changes(room, PARTITION, Seq::ZERO, Seq::MAX, 99).await.expect("changes").rows;
+        let of_messages = |kind: &Kind| matches!(kind, Kind::MessageEdited { .. } | Kind::MessageReacted { .. });
+        assert_eq!(changes.iter().any(|change| of_messages(&change.event.kind)), there, "{room}");
+    }
+    // Who comes back hears that it was deleted.
+    let left = trial.store.changes(&made.room.id, PARTITION, Seq::ZERO, Seq::MAX, 99).await.expect("changes").rows;
+    assert_eq!(left.iter().map(|change| &*change.event).collect::<Vec<_>>(), deleted.events.iter().collect::<Vec<_>>());
+
+    trial.feed.tell([text("group_1", "b", "late"), text("group_2", "b", "in time")]).await;
+    trial.store.maintain().await.expect("done");
+    assert!(trial.history(&made.room.id).await.is_empty(), "what came late goes the next time");
+    assert_eq!(trial.contents(&said[1].room).await, ["walrus again", "in time"]);
 }
 
 pub async fn a_ban_keeps_out_until_it_is_lifted_or_over(trial: Trial) {
