@@ -83,3 +83,18 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_messages_are_written_at_once_and_none_waits_for_company_longer_than_100_ms() {
+        let shipped = Config::default().consuming();
+        assert!(shipped.batch_records >= 10 && shipped.linger <= Duration::from_millis(100));
+        let slow = Config { linger_ms: 60_000, batch_records: 10, ..Config::default() };
+        let consuming = slow.consuming();
+        assert_eq!((consuming.batch_records, consuming.linger), (10, Duration::from_millis(100)));
+        assert_eq!(slow.noting().linger, Duration::from_millis(100));
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parlor_core::event::{Actor, Event, Kind, Message, MessageType, Room, RoomKind};
+use parlor_core::event::{Actor, Event, Kind, Member, Message, MessageType, Role, Room, RoomKind};
 use parlor_core::ids::{EventId, MessageId, Offset, RoomId, Seq, UserId};
 use parlor_core::membership::Change;
 use parlor_core::ports::log::{Log, Position};
@@ -52,7 +52,7 @@ struct World {
     receipts: Arc<SqliteLog>,
     store: Arc<Sqlite>,
     room: RoomId,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 struct Persister {
@@ -73,7 +73,7 @@ impl World {
         let log = open(folder.path()).await;
         let store = Sqlite::open(&folder.path().join("store.db")).await.unwrap();
         let receipts = SqliteLog::open(folder.path().join("receipts.db"), 4).await.unwrap();
-        Self { log, receipts, store, room: RoomId::trusted("room"), _folder: folder }
+        Self { log, receipts, store, room: RoomId::trusted("room"), folder }
     }
 
     fn persister(&self) -> Persister {
@@ -147,6 +147,55 @@ async fn history_has_what_the_log_has_once_and_in_its_order() {
     let next = world.log.ends(partition).await.unwrap().next;
     let stands = committed[usize::try_from(partition.0).unwrap()].unwrap();
     assert!(stands > Offset(150) && stands <= next, "{stands}");
+}
+
+#[tokio::test]
+async fn a_store_that_lost_everything_is_filled_again_from_the_log() {
+    let mut world = World::new().await;
+    let sent = messages(&world.room, 60);
+    world.send(&sent).await;
+    let (edited, deleted) = (MessageId(sent[3].id.0), MessageId(sent[5].id.0));
+    let edit = Kind::MessageEdited { message: edited, content: "new".to_owned(), encrypted: false };
+    let changes = [edit, Kind::MessageDeleted { message: deleted }].map(|kind| event(&world.room, kind));
+    world.send(&changes).await;
+    let persister = world.persister();
+    world.caught_up().await;
+    let before = world.history().await;
+    persister.stop().await;
+    assert_eq!(before.len(), 59);
+
+    // A new database knows of no position, and the group's committed offsets do not keep it from what is in the log.
+    world.store = Sqlite::open(&world.folder.path().join("another.db")).await.unwrap();
+    assert!(world.history().await.is_empty());
+    let persister = world.persister();
+    world.caught_up().await;
+    assert_eq!(world.history().await, before, "the same messages in the same places, edits and deletions applied");
+    persister.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_tells_who_did_what_and_when_in_order() {
+    let world = World::new().await;
+    let bob = Actor { id: UserId::trusted("bob"), name: "Bob".into(), avatar: None };
+    let said = message(&world.room, "hi");
+    let joined = Member { user: bob.clone(), role: Role::Member, joined_at: Timestamp(0) };
+    let kinds = [
+        Kind::MemberJoined { member: joined, version: 2 },
+        Kind::MessagePinned { message: MessageId(said.id.0), on: true },
+        Kind::MessageDeleted { message: MessageId(said.id.0) },
+        Kind::MemberLeft { user: bob.id.clone(), name: bob.name.clone(), version: 3 },
+        Kind::RoomDeleted { version: 4 },
+    ];
+    let mut done = vec![said];
+    done.extend(kinds.into_iter().map(|kind| event(&world.room, kind)));
+    world.send(&done).await;
+    // The store has it, and need not: the log is asked.
+    let partition = world.log.partition_of(&world.room);
+    let range = world.log.read_range(partition, Offset::NONE, Offset(i64::MAX), 1 << 20).await.unwrap();
+    let told: Vec<Event> = range.records.iter().map(|record| (**record.event.as_ref().unwrap()).clone()).collect();
+    assert_eq!(told, done, "each with its actor, none changed by what followed");
+    assert!(range.records.is_sorted_by_key(|record| record.seq));
+    assert!(range.records.iter().all(|record| record.time > Timestamp(0)), "with the log's time");
 }
 
 #[tokio::test]

@@ -635,7 +635,19 @@ async fn history_is_read_on_the_replica_while_it_keeps_up_and_writes_and_decisio
     until("the replica is read from again", async || both.check_replica().is_ok()).await;
     both.apply(Partition(0), records[1].position(), &records[2..]).await.expect("applied");
     assert_eq!(both.messages(all_of(&room)).await.expect("a page").applied, records[1].seq.offset());
-    pair.drop().await;
+
+    // The primary goes away: history is read on.
+    pair.copy.apply(Partition(0), records[1].position(), &records[2..]).await.expect("applied");
+    until("the replica has it all", async || {
+        both.check_replica().is_ok() && both.messages(all_of(&room)).await.expect("a page").rows.len() == 3
+    })
+    .await;
+    let Pair { primary, replica, both, .. } = pair;
+    primary.drop().await;
+    tokio::time::sleep(3 * LAG).await;
+    assert_eq!(both.messages(all_of(&room)).await.expect("a page").rows.len(), 3);
+    both.position(Partition(0)).await.expect_err("away");
+    replica.drop().await;
 }
 
 #[tokio::test]
@@ -700,4 +712,170 @@ async fn while_the_replica_is_away_or_hangs_history_is_read_on_the_primary() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     store.check_replica().expect_err("away");
     pair.drop().await;
+}
+
+#[tokio::test]
+async fn users_messages_and_statuses_have_the_documented_columns_and_indexes() {
+    let database = Database::make().await;
+    let mut session = database.session().await;
+    let columns: Vec<String> = query_scalar(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'",
+    )
+    .fetch_all(&mut session)
+    .await
+    .expect("columns");
+    // A status of a message is derived from its reader's two pointers; a conversation's newest message is counted in
+    // a narrow table of its own; who is online is known to Redis alone.
+    let documented = "users.id users.username users.email users.password_hash users.name users.avatar_url \
+        users.created_at users.last_seen \
+        messages.id messages.room_id messages.sender_id messages.content messages.type messages.reply_to_id \
+        messages.metadata messages.time messages.edited_at messages.deleted_at messages.encrypted \
+        room_counters.last_message_at members.delivered_seq members.delivered_at members.read_seq \
+        members.last_read_at reactions.message_id reactions.user_id reactions.emoji \
+        push_subscriptions.user_id device_keys.identity_key";
+    for column in documented.split_whitespace() {
+        assert!(columns.iter().any(|known| known == column), "{column}");
+    }
+    let indexes: Vec<String> = query_scalar(
+        "SELECT indexdef FROM pg_indexes WHERE tablename IN ('users', 'messages', 'members', 'reactions')",
+    )
+    .fetch_all(&mut session)
+    .await
+    .expect("indexes");
+    for key in [
+        "public.users USING btree (username)",
+        "public.users USING btree (lower(username))",
+        "public.users USING btree (email)",
+        "messages USING btree (room_id, seq DESC)",
+        "messages USING btree (room_id, \"time\" DESC)",
+        "messages USING btree (sender_id, room_id, seq DESC)",
+        "messages USING btree (reply_to_id)",
+        "messages USING gin (to_tsvector('simple'::regconfig, content))",
+        "messages USING btree (room_id) WHERE (deleted_at IS NOT NULL)",
+        "reactions USING btree (message_id, user_id, emoji)",
+    ] {
+        assert!(indexes.iter().any(|index| index.contains(key)), "{key}: {indexes:#?}");
+    }
+    session.close().await.expect("closed");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_membership_refers_to_a_user_and_a_room_that_are_there() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    // A message's sender and room get theirs by being applied and decided; here it is asked of the tables themselves.
+    let sent = record(0, Timestamp::now());
+    store.apply(Partition(0), Position::START, std::slice::from_ref(&sent)).await.expect("applied");
+    assert_eq!(store.users(&[UserId::trusted("a")]).await.expect("users").len(), 1, "its sender is a user");
+    let mut session = database.session().await;
+    query(
+        "INSERT INTO rooms (id, kind, created_by, created_at, updated_at, version, member_count) \
+         VALUES ('r', 'group', 'a', now(), now(), 1, 1)",
+    )
+    .execute(&mut session)
+    .await
+    .expect("a room");
+    for (room, user, fits) in [("r", "a", true), ("r", "nobody", false), ("nowhere", "a", false)] {
+        let join = "INSERT INTO members (room_id, user_id, joined_at, version) VALUES ($1, $2, now(), 1)";
+        let joined = query(join).bind(room).bind(user).execute(&mut session).await;
+        let refused = joined.as_ref().err().and_then(|error| error.as_database_error()).and_then(|error| error.code());
+        assert_eq!(refused.as_deref(), (!fits).then_some("23503"), "{room} {user}: {joined:?}");
+    }
+    session.close().await.expect("closed");
+    database.drop().await;
+}
+
+/// How many connections a database has beside the session that asks.
+async fn connections(session: &mut PgConnection) -> i64 {
+    const COUNT: &str =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    query_scalar(COUNT).fetch_one(session).await.expect("a count")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_has_twenty_connections_at_most_and_who_gets_none_is_told_in_three_seconds() {
+    let database = Database::make().await;
+    let config = Config { url: database.config.url.clone(), max_connections: 50, ..Config::default() };
+    let store = Postgres::connect(config).await.expect("a store");
+    let (mut other, mut watching) = (database.session().await, database.session().await);
+    let mut locked = other.begin().await.expect("a transaction");
+    query("LOCK TABLE messages").execute(&mut *locked).await.expect("locked");
+    let began = Instant::now();
+    let reads: Vec<_> = (0..30)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.messages(all_of(&RoomId::trusted("r"))).await.map(|_| began.elapsed()) })
+        })
+        .collect();
+    until("twenty wait for the table", async || connections(&mut watching).await == 21).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(connections(&mut watching).await, 21, "twenty, and who holds the lock");
+    let mut told = 0;
+    let mut answers = Vec::new();
+    for read in reads {
+        if told < 10 && !read.is_finished() {
+            // Those without a connection are told while the others still wait.
+            until("ten are told", async || began.elapsed() > Duration::from_millis(3_500)).await;
+        }
+        if read.is_finished() {
+            read.await.expect("ended").expect_err("nobody had a connection for it");
+            told += 1;
+        } else {
+            answers.push(read);
+        }
+    }
+    assert_eq!((told, answers.len()), (10, 20));
+    locked.rollback().await.expect("unlocked");
+    for answer in answers {
+        answer.await.expect("ended").expect("answered, once it could be");
+    }
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed_after_its_time() {
+    assert_eq!(Config::default().idle_timeout_ms, 30_000);
+    assert_eq!(Config::default().acquire_timeout_ms, 3_000);
+    let database = Database::make().await;
+    let store = Postgres::connect(Config { idle_timeout_ms: 500, ..database.config.clone() }).await.expect("a store");
+    let mut session = database.session().await;
+    store.check().await.expect("answers");
+    assert!(connections(&mut session).await > 0);
+    until("it is closed", async || connections(&mut session).await == 0).await;
+    store.check().await.expect("answers on a new one");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_message_and_what_its_room_counts_of_it_are_stored_together_or_not_at_all() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let mut session = database.session().await;
+    let good = record(0, Timestamp::now());
+    // The last statement of the transaction fails, whichever that is: the position's row cannot be left moved.
+    query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = '53100'; END $$",
+    )
+    .execute(&mut session)
+    .await
+    .expect("a function");
+    for table in ["messages", "room_counters", "users", "applied"] {
+        let event = if table == "applied" { "UPDATE" } else { "INSERT" };
+        store.position(Partition(0)).await.expect("a position");
+        let refuse = format!("CREATE TRIGGER refused BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()");
+        query(AssertSqlSafe(refuse)).execute(&mut session).await.expect("refuses");
+        let answer = store.apply(Partition(0), Position::START, std::slice::from_ref(&good)).await;
+        assert!(matches!(answer, Err(ApplyError::Unavailable(_))), "{table}: {answer:?}");
+        for left in ["messages", "room_counters", "users"] {
+            let sql = AssertSqlSafe(format!("SELECT count(*) FROM {left}"));
+            let rows: i64 = query_scalar(sql).fetch_one(&mut session).await.expect("a count");
+            assert_eq!(rows, 0, "{left}, when {table} refused");
+        }
+        assert_eq!(store.position(Partition(0)).await.expect("a position"), Position::START);
+        query(AssertSqlSafe(format!("DROP TRIGGER refused ON {table}"))).execute(&mut session).await.expect("dropped");
+    }
+    let stored = store.apply(Partition(0), Position::START, &[good]).await.expect("applied");
+    assert!(matches!(stored, Stored::Done { messages: 1, .. }));
+    database.drop().await;
 }

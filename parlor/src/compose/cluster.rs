@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use parlor_core::consume;
 use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::Log;
@@ -163,9 +163,18 @@ pub(super) async fn migrate(config: Config) -> Result<()> {
         }
     }
     let slice = slices::postgres(&config);
+    let attempt = || parlor_store::postgres::major_version(&slice);
+    new_enough(process::patiently("postgres.url: the server cannot be asked", attempt).await?)?;
     let attempt = || parlor_store::postgres::migrate(&slice);
     process::patiently("postgres.url: the tables cannot be made", attempt).await?;
     println!("postgres: up to date");
+    Ok(())
+}
+
+/// Refuses a PostgreSQL that is too old, before anything is made there.
+fn new_enough(found: u32) -> Result<()> {
+    let oldest = parlor_store::postgres::OLDEST;
+    ensure!(found >= oldest, "postgres.url: the server is PostgreSQL {found}; Parlor needs {oldest} or newer");
     Ok(())
 }
 
@@ -188,4 +197,17 @@ async fn redis(config: &Config) -> Result<Arc<Redis>> {
 /// Does not wait for PostgreSQL.
 async fn postgres(config: &Config) -> Result<Arc<Postgres>> {
     Postgres::connect(slices::postgres(config)).await.context("postgres.url")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_postgresql_that_is_too_old_is_refused_with_what_is_needed() {
+        new_enough(14).expect("what the documents ask for at least");
+        new_enough(15).expect("what the tests run on");
+        let said = new_enough(13).expect_err("too old").to_string();
+        assert!(said.contains("PostgreSQL 13") && said.contains("14 or newer"), "{said}");
+    }
 }

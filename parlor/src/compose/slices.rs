@@ -225,6 +225,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documents_numbers_of_partitions_and_connections_hold_where_nothing_is_set() {
+        let config = Config::default();
+        assert_eq!((kafka(&config, "c").partitions, receipts(&config, "c").partitions), (10, 10));
+        assert_eq!(redis(&config).pool, 10);
+        let postgres = postgres(&config);
+        assert_eq!(
+            (postgres.max_connections, postgres.idle_timeout_ms, postgres.acquire_timeout_ms),
+            (10, 30_000, 3_000)
+        );
+        assert_eq!(postgres.read_url, "", "no replica");
+        let mut config = config;
+        config.kafka.partitions = 32;
+        config.redis.pool = 4;
+        config.postgres.pool = 20;
+        assert_eq!((kafka(&config, "c").partitions, redis(&config).pool), (32, 4));
+        assert_eq!(super::postgres(&config).max_connections, 20);
+    }
+
+    #[test]
     fn a_page_may_use_the_origins_of_its_files_and_no_others() {
         let origins = |set: fn(&mut Config)| {
             let mut config = Config::default();

@@ -18,9 +18,9 @@ pub(crate) use dotenv::environment;
 pub(crate) use layers::{Inputs, load};
 pub(crate) use settings::Config;
 pub(crate) use template::render;
-#[cfg(test)]
-pub(crate) use values::Secret;
 pub(crate) use values::{LogFormat, Mode, Preset, RateLimit, Span};
+#[cfg(test)]
+pub(crate) use values::{Secret, ServerUrl};
 
 /// Signs tokens where nothing else was configured, in development alone. Everybody knows it.
 pub(crate) const DEVELOPMENT_SECRET: &str = "parlor-development-secret-that-everybody-knows";

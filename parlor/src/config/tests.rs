@@ -271,3 +271,19 @@ fn nothing_that_is_shown_holds_a_secret() {
     assert!(!format!("{config:?}").contains("hunter2"));
     assert!(!toml::to_string(&config).expect("TOML").contains("hunter2"));
 }
+
+#[test]
+fn a_process_has_one_to_twenty_connections_to_postgresql_and_a_replica_has_a_url_of_its() {
+    let refused = |set: fn(&mut Config)| {
+        let mut config = production();
+        set(&mut config);
+        check(&config, Role::Gateway).err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(|config| config.postgres.pool = 20), None);
+    for said in [refused(|config| config.postgres.pool = 21), refused(|config| config.postgres.pool = 0)] {
+        assert!(said.expect("refused").contains("postgres.pool is from 1 to 20"));
+    }
+    assert_eq!(refused(|config| config.postgres.read_url = ServerUrl::new("postgresql://replica/parlor")), None);
+    let said = refused(|config| config.postgres.read_url = ServerUrl::new("replica:5432")).expect("refused");
+    assert!(said.contains("postgres.read_url"), "{said}");
+}

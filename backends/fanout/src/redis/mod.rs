@@ -63,7 +63,7 @@ impl Redis {
     /// that is started meanwhile still takes sends. [`Fanout::check`] tells.
     ///
     /// # Errors
-    /// The configuration is wrong (not that Redis is away).
+    /// The configuration is wrong, or the Redis that answers is too old (not that it is away).
     ///
     /// [`Fanout::check`]: parlor_core::ports::fanout::Fanout::check
     pub async fn connect(config: Config) -> Result<Arc<Self>, Unavailable> {
@@ -84,6 +84,9 @@ impl Redis {
         if tokio::time::timeout(COMMAND_TIMEOUT, connected).await.is_err() {
             tracing::warn!("redis is away; trying on");
         }
+        if let Some(version) = pool.clients().iter().find_map(Client::server_version) {
+            new_enough(version.major, version.minor)?;
+        }
         let lease = Duration::from_millis(u64::from(config.lease_ms.max(1)));
         Ok(Arc::new(Self {
             commands: Commands::new(pool),
@@ -99,6 +102,17 @@ impl Redis {
     pub fn subscriber_name(&self) -> &str {
         self.bus.name()
     }
+}
+
+/// The oldest Redis that Parlor works with. Its tests run on 7.
+const OLDEST: (u64, u64) = (6, 2);
+
+fn new_enough(major: u64, minor: u64) -> Result<(), Unavailable> {
+    if (major, minor) < OLDEST {
+        let reason = format!("the server is Redis {major}.{minor}; Parlor needs {}.{} or newer", OLDEST.0, OLDEST.1);
+        return Err(Unavailable::new("redis", reason));
+    }
+    Ok(())
 }
 
 /// `broadcast`: how many messages a client holds for its listeners; slots are allocated ahead, so that only the
@@ -157,4 +171,17 @@ async fn keep_connected(client: Client, stop: CancellationToken) {
 
 fn away(error: fred::error::Error) -> Unavailable {
     Unavailable::new("redis", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_that_is_too_old_is_refused_with_what_is_needed() {
+        new_enough(6, 2).expect("old enough to be asked for, new enough to work");
+        new_enough(7, 0).expect("what the tests run on");
+        let said = new_enough(6, 0).expect_err("too old").to_string();
+        assert!(said.contains("Redis 6.0") && said.contains("6.2 or newer"), "{said}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The store on PostgreSQL (12 or newer).
+//! The store on PostgreSQL (14 or newer; its tests run on 15).
 
 mod accounts;
 mod accounts_port;
@@ -40,7 +40,7 @@ use parlor_core::time::Timestamp;
 
 pub use self::archive::{Archive, FEWEST_MONTHS, Month, archive};
 pub use self::config::Config;
-pub use self::upkeep::migrate;
+pub use self::upkeep::{OLDEST, major_version, migrate};
 
 use self::pool::Pool;
 use self::replica::{Replica, anywhere};

@@ -2,7 +2,7 @@
 
 use parlor_core::ports::Unavailable;
 use parlor_core::time::Timestamp;
-use sqlx::{Connection, PgConnection, query};
+use sqlx::{Connection, PgConnection, query, query_scalar};
 
 use super::pool::Pool;
 use super::{Config, NAME};
@@ -18,6 +18,23 @@ pub async fn migrate(config: &Config) -> Result<(), Unavailable> {
     let mut connection = PgConnection::connect_with(&options).await.map_err(Pool::error)?;
     crate::migrations::postgres().run(&mut connection).await.map_err(|error| Unavailable::new(NAME, error))?;
     connection.close().await.map_err(Pool::error)
+}
+
+/// The oldest PostgreSQL that Parlor works with. Its tests run on 15.
+pub const OLDEST: u32 = 14;
+
+/// Which PostgreSQL the server is: 15 of 15.4.
+///
+/// # Errors
+/// It is away.
+pub async fn major_version(config: &Config) -> Result<u32, Unavailable> {
+    let mut connection = PgConnection::connect_with(&config.connection()?).await.map_err(Pool::error)?;
+    let number: i32 = query_scalar("SELECT current_setting('server_version_num')::integer")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(Pool::error)?;
+    connection.close().await.map_err(Pool::error)?;
+    Ok(number.unsigned_abs() / 10_000)
 }
 
 /// Makes the partitions of the next two months, and removes outbox rows that were sent over an hour ago and sessions
