@@ -77,9 +77,28 @@ impl Database {
     }
 }
 
+/// Everything that holds of one server holds where reads go to a replica. Here it is the same database: it never lags.
+mod with_a_replica {
+    use super::{Config, Database, Postgres, Subject, subject, until};
+
+    parlor_core::store_contract!(make());
+
+    async fn make() -> Subject {
+        let database = Database::make().await;
+        let config = Config { read_url: database.config.url.clone(), replica_lag_ms: 0, ..database.config.clone() };
+        let store = Postgres::connect(config).await.expect("a store");
+        until("the replica is read from", async || store.check_replica().is_ok()).await;
+        subject(database, store)
+    }
+}
+
 async fn make() -> Subject {
     let database = Database::make().await;
     let store = database.store().await;
+    subject(database, store)
+}
+
+fn subject(database: Database, store: Arc<Postgres>) -> Subject {
     let poison = vec![
         Message { metadata: Some("{not json".into()), ..text("fine") },
         text("a NUL \u{0} in the middle"),
