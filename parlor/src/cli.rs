@@ -57,6 +57,15 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Shows what PostgreSQL and Redis know of a room, and of a user in it, as JSON
+    Inspect {
+        /// The room's id
+        #[arg(long)]
+        room: String,
+        /// A user's id: are they a member, banned, online
+        #[arg(long)]
+        user: Option<String>,
+    },
     /// Makes a token for a user, signed with the configured secret (in development else the one everybody knows)
     Gentoken(Gentoken),
     /// Says whether a token is good, and whose it is

@@ -1,6 +1,7 @@
 //! What each subcommand does. Those that serve hand over to [`crate::compose`].
 
 mod archive;
+mod inspect;
 mod settings;
 mod token;
 mod vapid;
@@ -29,6 +30,9 @@ pub(crate) fn run(Cli { settings: given, command }: Cli) -> Result<()> {
         Command::Migrate => serve(&given, Role::Migrate, []),
         Command::Archive { older_than, dry_run } => {
             archive::run(&settings::read(&given, Role::Archive, [])?, older_than, dry_run)
+        }
+        Command::Inspect { room, user } => {
+            inspect::run(&settings::read(&given, Role::Inspect, [])?, &room, user.as_deref())
         }
         Command::Gentoken(wanted) => token::generate(&settings::read(&given, Role::Token, [])?, wanted),
         Command::Checktoken { token } => token::check(&settings::read(&given, Role::Token, [])?, &token),

@@ -184,6 +184,11 @@ pub(crate) async fn archive(config: &Config, months: u32, dry_run: bool) -> Resu
     archived.context("postgres.url: messages cannot be archived")
 }
 
+/// What an operator may look into. Either may be away.
+pub(crate) async fn inspected(config: &Config) -> Result<(Arc<Redis>, Arc<Postgres>)> {
+    Ok((redis(config).await?, postgres(config).await?))
+}
+
 async fn kafka(slice: parlor_log::kafka::Config) -> Result<Arc<dyn Log>> {
     let attempt = || KafkaLog::connect(slice.clone());
     Ok(process::patiently("kafka.brokers: the log cannot be used", attempt).await?)

@@ -11,7 +11,7 @@ mod solo;
 
 use anyhow::Result;
 
-pub(crate) use cluster::archive;
+pub(crate) use cluster::{archive, inspected};
 pub(crate) use slices::auth;
 
 use crate::config::{Config, Role};
@@ -24,6 +24,6 @@ pub(crate) async fn run(config: Config, role: Role) -> Result<()> {
         Role::Persister => cluster::persister(config).await,
         Role::Migrate => cluster::migrate(config).await,
         Role::Solo => solo::run(config).await,
-        Role::Archive | Role::Token => Ok(()),
+        Role::Archive | Role::Inspect | Role::Token => Ok(()),
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Role {
     Migrate,
     /// Takes old months out of PostgreSQL.
     Archive,
+    /// Shows what PostgreSQL and Redis know.
+    Inspect,
     /// Makes and checks tokens.
     Token,
 }
