@@ -7,7 +7,7 @@ use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::safety::Safety;
-use parlor_core::ports::store::Store;
+use parlor_core::ports::store::{Read, Store};
 use parlor_fanout::redis::Redis;
 use parlor_store::postgres::Postgres;
 use serde_json::{Value, json};
@@ -59,7 +59,10 @@ fn or_why(known: Result<Value>) -> Value {
 
 /// The room as the database has it. `version` rises with each change of its members or settings.
 async fn of_store(ports: &Ports, room: &RoomId, partitions: u32) -> Result<Value> {
-    let applied = ports.store.position(parlor_core::partition::of(room, partitions)).await?.offset.0;
+    let partition = parlor_core::partition::of(room, partitions);
+    // A page says how far the store sees without making a row for a partition that has none.
+    let newest = Read { room, partition, after: Seq::ZERO, before: Seq::MAX, limit: 1, newest_first: true };
+    let applied = ports.store.messages(newest).await?.applied.0;
     let Some(found) = ports.store.room(room).await? else { return Ok(json!({ "exists": false, "applied": applied })) };
     Ok(json!({
         "exists": true,
