@@ -41,6 +41,8 @@ struct State {
     /// What was sent while the vocabulary was a guess; `None` once it is known.
     undecided: Option<Undecided>,
     rooms: HashSet<RoomId>,
+    /// Rooms that the inbox has told of and that are being entered.
+    entering: HashSet<RoomId>,
     typing: HashMap<RoomId, crate::commands::Typing>,
     told: Vec<(UserId, Timestamp)>,
     /// Rooms that the inbox said the user is out of, with the membership version of that.
@@ -87,6 +89,7 @@ impl Client {
             undecided: (!decided).then(|| Undecided::Sent(Vec::new())),
             removed: HashMap::new(),
             rooms: HashSet::new(),
+            entering: HashSet::new(),
             typing: HashMap::new(),
             told: Vec::new(),
             heard_inbox: Seq::ZERO,
@@ -269,6 +272,20 @@ impl Client {
         seq <= self.state.lock().heard_inbox
     }
 
+    /// Its inbox has told it of a room that it is about to enter. To others it is there from now on, in what they are told
+    /// of its user's coming and going.
+    pub(crate) fn enters(&self, room: &RoomId) {
+        let mut state = self.state.lock();
+        if !state.closed {
+            state.entering.insert(room.clone());
+        }
+    }
+
+    /// It is in the room, or will not be.
+    pub(crate) fn enters_no_more(&self, room: &RoomId) {
+        self.state.lock().entering.remove(room);
+    }
+
     /// Its inbox told that the user is out of a room since this version.
     pub(crate) fn removed(&self, room: &RoomId, version: u64) {
         {
@@ -276,6 +293,7 @@ impl Client {
             let known = state.removed.entry(room.clone()).or_insert(version);
             *known = version.max(*known);
             state.rooms.remove(room);
+            state.entering.remove(room);
         }
         self.track.leave(room);
     }
@@ -336,16 +354,19 @@ impl Client {
         self.state.lock().rooms.len()
     }
 
-    /// The rooms it is in, its inbox included.
+    /// The rooms it is in, its inbox included, and those it is about to enter.
     pub(crate) fn rooms(&self) -> Vec<RoomId> {
-        self.state.lock().rooms.iter().cloned().collect()
+        let state = self.state.lock();
+        state.rooms.union(&state.entering).cloned().collect()
     }
 
-    /// The socket is gone: it enters no room any more. Returns those it was in.
+    /// The socket is gone: it enters no room any more. Returns those it was in, or about to enter.
     pub(crate) fn close(&self) -> Vec<RoomId> {
         let mut state = self.state.lock();
         state.closed = true;
-        state.rooms.drain().collect()
+        let mut rooms = std::mem::take(&mut state.rooms);
+        rooms.extend(state.entering.drain());
+        rooms.into_iter().collect()
     }
 
     pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut HashMap<RoomId, crate::commands::Typing>) -> T) -> T {

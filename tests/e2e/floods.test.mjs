@@ -41,7 +41,8 @@ test("a flood of any events is refused, whatever they are, and cut off if it doe
   // One of them made the channel.
   assert.equal(acks.filter(refused).length, 51);
   const { retryAfter, limit, window } = acks.find(refused);
-  assert.ok(retryAfter >= 1 && retryAfter <= 10);
+  // What a gateway counts alone is remembered for the window and up to an eighth of it more.
+  assert.ok(retryAfter >= 1 && retryAfter <= 12, `${retryAfter}`);
   assert.deepEqual([limit, window], [50, 10]);
   ann.io.reconnection(false);
   const gone = heard(ann, "disconnect");

@@ -244,6 +244,7 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
     let without = room.without(delivery.seq);
     let clients = without.as_deref().unwrap_or(&room.clients);
     expect(clients, delivery);
+    remember(shared, delivery);
     room.deliver(delivery, clients);
     room.ring.push(Instant::now(), delivery);
     let age = Timestamp::now().0.saturating_sub(delivery.time.0).max(0);
@@ -251,11 +252,6 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
     metrics::histogram!("parlor_send_to_device_seconds", "stage" => "bus").record(age as f64 / 1000.0);
     let event = &delivery.event;
     match &event.kind {
-        Kind::MessageSent(_) => {
-            let (room, sender) = (event.room.clone(), event.actor.id.clone());
-            let place = Place { room, sender, seq: Some(delivery.seq), deleted: false };
-            shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
-        }
         Kind::MemberJoined { member, .. } | Kind::RoleChanged { member, .. } => {
             shared.memberships.forget(&event.room, &member.user.id);
         }
@@ -292,8 +288,9 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } | Kind::LoggedOut { .. } => {
             heed_inbox(shared, without.as_deref().unwrap_or(&room.clients), delivery);
         }
-        Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
-        Kind::MessageEdited { .. }
+        Kind::MessageSent(_)
+        | Kind::MessageDeleted { .. }
+        | Kind::MessageEdited { .. }
         | Kind::MessageReacted { .. }
         | Kind::MessagePinned { .. }
         | Kind::RoomCreated { .. }
@@ -302,6 +299,20 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         | Kind::Other { .. } => {}
     }
     room.caught_up(delivery.seq);
+}
+
+/// Takes note of what messages are where. Before anybody hears of it: who acts on what they heard finds it so.
+fn remember(shared: &Shared, delivery: &Delivery) {
+    let event = &delivery.event;
+    match &event.kind {
+        Kind::MessageSent(_) => {
+            let (room, sender) = (event.room.clone(), event.actor.id.clone());
+            let place = Place { room, sender, seq: Some(delivery.seq), deleted: false };
+            shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
+        }
+        Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
+        _ => {}
+    }
 }
 
 /// Takes these clients out of a room. Those who had the event before (they are not in `without`) may have come in again
@@ -334,8 +345,11 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
             for client in clients {
                 let (shared, client) = (shared.clone(), client.clone());
                 let (added, version) = (added.id.clone(), added.version);
+                client.enters(&added);
                 tokio::spawn(async move {
-                    if let Err(error) = enter(&shared, &client, &added, From::Added, version).await {
+                    let entered = enter(&shared, &client, &added, From::Added, version).await;
+                    client.enters_no_more(&added);
+                    if let Err(error) = entered {
                         not_entered(&client, &added, &error);
                     }
                 });

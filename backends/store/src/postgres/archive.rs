@@ -15,6 +15,8 @@ pub const FEWEST_MONTHS: u32 = 2;
 
 /// How long one try waits for the table. Whoever reads or writes messages waits behind it for as long.
 const LOCK: &str = "SET LOCAL lock_timeout = '1s'";
+/// One run at a time makes or takes away tables.
+const TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended('parlor.partitions', 0))";
 /// Tries, and the pause between them, in which those who had to wait go first.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -154,7 +156,7 @@ async fn try_detach(connection: &mut PgConnection, old: &Old) -> Result<(), sqlx
     let (partition, table) = (&old.partition, table_of(&old.month));
     let mut tx = connection.begin().await?;
     query(LOCK).execute(&mut *tx).await?;
-    query("SELECT pg_advisory_xact_lock(hashtextextended('parlor.partitions', 0))").execute(&mut *tx).await?;
+    query(TURN).execute(&mut *tx).await?;
     // Another run may have done it meanwhile.
     const THERE: &str = "SELECT EXISTS (SELECT FROM pg_inherits \
         WHERE inhparent = 'messages'::regclass AND inhrelid = to_regclass($1))";
@@ -185,7 +187,10 @@ async fn move_out(connection: &mut PgConnection, month: &str) -> Result<(), sqlx
     let table = table_of(month);
     // The indexes of an archive serve nobody.
     let make = format!("CREATE TABLE IF NOT EXISTS {table} (LIKE messages INCLUDING DEFAULTS)");
-    query(AssertSqlSafe(make)).execute(&mut *connection).await?;
+    let mut tx = connection.begin().await?;
+    query(TURN).execute(&mut *tx).await?;
+    query(AssertSqlSafe(make)).execute(&mut *tx).await?;
+    tx.commit().await?;
     let move_some = format!(
         "WITH gone AS (DELETE FROM messages_default WHERE ctid IN (SELECT ctid FROM messages_default \
              WHERE time >= to_date($1, 'YYYY-MM')::timestamp AT TIME ZONE 'UTC' \
