@@ -11,7 +11,7 @@ use parlor_core::ids::{RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::search::CountedMessages;
 
-use super::{Reply, history, veil};
+use super::{Reply, history, quotes, veil};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub;
@@ -56,6 +56,7 @@ async fn read(
     loop {
         let mut page = shared.ports.search.counted(room, partition, below, offset, limit).await.map_err(busy)?;
         if Seq::new(generation, page.applied) >= end {
+            quotes::forget_gone(shared, page.rows.iter_mut().map(|message| &mut message.message), &[]).await;
             veil::veil(shared, room, below, &mut page.rows).await?;
             return Ok(page);
         }

@@ -14,6 +14,7 @@ use parlor_core::time::Timestamp;
 use super::Reply;
 use super::overlay::lay_over;
 use super::page::{heads, page};
+use super::quotes;
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub;
@@ -94,6 +95,7 @@ async fn cached(
         messages.sort_by_key(|message| std::cmp::Reverse(message.seq));
         let has_more = messages.len() > limit;
         messages.truncate(limit);
+        quotes::forget_gone(shared, messages.iter_mut().map(|message| &mut message.message), &events.events).await;
         (has_more || events.whole).then_some((messages, has_more))
     };
     let found = found.await;

@@ -33,6 +33,7 @@ mod people;
 mod pin;
 mod pins;
 mod pointing;
+mod quotes;
 mod react;
 mod receipts;
 mod remove_members;

@@ -11,7 +11,7 @@ use parlor_core::ports::store::{self, Read, StoredMessage};
 
 use super::history::busy;
 use super::overlay::lay_over;
-use super::veil;
+use super::{quotes, veil};
 use crate::Shared;
 use crate::hub::{self, Tail, Unread};
 
@@ -49,6 +49,7 @@ where
     if tail.raw {
         drop_resends(shared, &mut messages, &tail.events).await?;
     }
+    quotes::forget_gone(shared, messages.iter_mut().map(|message| &mut message.message), &tail.events).await;
     veil::veil(shared, ask.room, ceiling, &mut messages).await?;
     Ok((messages, has_more))
 }

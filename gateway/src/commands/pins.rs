@@ -10,7 +10,7 @@ use parlor_core::ports::store::StoredMessage;
 use super::overlay::{as_stored, lay_over};
 use super::page::{heads, tail};
 use super::pin::PINS;
-use super::{Reply, history};
+use super::{Reply, history, quotes};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::vocabularies::Answer;
@@ -46,6 +46,7 @@ async fn read(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Ve
     pinned.retain(|message| message.room == *room && order.contains(&message.id));
     pinned.sort_by_key(|message| order.iter().position(|id| *id == message.id));
     pinned.truncate(PINS);
+    quotes::forget_gone(shared, pinned.iter_mut().map(|message| &mut message.message), &tail.events).await;
     Ok(pinned)
 }
 

@@ -9,7 +9,7 @@ use parlor_core::ports::search::{Place, Query, Within};
 use parlor_core::ports::store::StoredMessage;
 use parlor_core::search::Terms;
 
-use super::{Reply, history};
+use super::{Reply, history, quotes};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::vocabularies::{Answer, Found};
@@ -52,6 +52,7 @@ async fn find(shared: &Arc<Shared>, caller: &Caller, search: &Search) -> Result<
     })?;
     let more = found.len() > limit;
     found.truncate(limit);
+    quotes::forget_gone(shared, found.iter_mut().map(|message| &mut message.message), &[]).await;
     let next = found.last().filter(|_| more).map(|last| Place { time: last.time, message: last.id });
     let hit = |message: StoredMessage| {
         let shown = terms.highlight(&message.message.content);
