@@ -1,7 +1,7 @@
 //! What a client's session is remembered by, so that the client may go on with it on any gateway: who it is, how it
 //! speaks, and where it stood in each of its rooms.
 
-use crate::event::{Actor, Role, RoomKind};
+use crate::event::{Actor, Role, RoomKind, Status};
 use crate::ids::{RoomId, Seq};
 
 /// A session at one moment.
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub socket: String,
     /// What offsets that are counted from this snapshot are sealed with. Never told to a client.
     pub key: [u8; 16],
+    /// What the user is on this device.
+    pub status: Status,
     /// The rooms it was in, its inbox among them, in the order that offsets count them by.
     pub rooms: Vec<Standing>,
 }

@@ -162,6 +162,7 @@ impl Conversation {
                 self.begin(&user).await;
             }
             Some(session) => {
+                self.client.set_status(session.snapshot.status);
                 if resume::replay(&self.shared, &self.client, *session).await {
                     self.client.tell_all(&News::Recovered);
                     // What it missed is on its queue.
@@ -205,20 +206,25 @@ impl Conversation {
         // The inbox first: a removal that comes while the rooms are entered is then seen.
         self.enter(&RoomId::inbox(&user.id), hub::ALWAYS).await;
         match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
-            Ok(mut rooms) => {
-                self.enter_all(&rooms).await;
-                receipts::overlay(&self.shared, &user.id, &mut rooms).await;
-                self.client.tell_all(&News::Authenticated { user, rooms: &rooms });
-                // From here on it is told where it stands, and may come back.
-                self.client.track.begin();
-                waiting::tell(&self.shared, &self.client);
-            }
+            Ok(rooms) => self.begin_in(user, rooms).await,
             Err(error) => {
                 tracing::warn!(%error, "a user's rooms could not be read; they follow when the store is back");
                 self.client.tell_all(&News::Authenticated { user, rooms: &[] });
+                presence::arrived(&self.shared, &self.client).await;
                 self.enter_later();
             }
         }
+    }
+
+    /// The user's rooms are known: they are entered and told, and told of the user.
+    async fn begin_in(&self, user: &Actor, mut rooms: Vec<RoomSummary>) {
+        self.enter_all(&rooms).await;
+        receipts::overlay(&self.shared, &user.id, &mut rooms).await;
+        self.client.tell_all(&News::Authenticated { user, rooms: &rooms });
+        // From here on it is told where it stands, and may come back; before, who comes back would be taken for one who
+        // has its rooms.
+        self.client.track.begin();
+        waiting::tell(&self.shared, &self.client);
         presence::arrived(&self.shared, &self.client).await;
     }
 
@@ -249,11 +255,9 @@ impl Conversation {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 let Some(user) = late.client.user() else { return };
                 if let Ok(rooms) = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
-                    late.enter_all(&rooms).await;
-                    late.client.tell(&News::Authenticated { user: &user, rooms: &rooms });
-                    // Not before: who comes back is taken for one who has its rooms.
-                    late.client.track.begin();
-                    waiting::tell(&late.shared, &late.client);
+                    late.begin_in(&user, rooms).await;
+                    // Those who are in the rooms have not been told before.
+                    presence::tell_later(&late.shared, &user.id);
                     return;
                 }
             }

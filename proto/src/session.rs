@@ -1,7 +1,7 @@
 //! Session snapshots and their wire form.
 
 use bytes::Bytes;
-use parlor_core::event::{Actor, Role, RoomKind};
+use parlor_core::event::{Actor, Role, RoomKind, Status};
 use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::ports::log::Malformed;
 use parlor_core::session::{Snapshot, Standing};
@@ -28,6 +28,7 @@ pub fn encode_snapshot(snapshot: &Snapshot) -> Option<Bytes> {
         socket: snapshot.socket.clone(),
         key: Bytes::copy_from_slice(&snapshot.key),
         rooms: snapshot.rooms.iter().map(standing_to).collect(),
+        status: Some(snapshot.status).filter(|status| *status != Status::Online).map_or("", Status::as_str).to_owned(),
     };
     let size = 1 + session.encoded_len();
     if size > MAX_BYTES {
@@ -66,6 +67,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, Malformed> {
         vocabulary: Some(session.vocabulary).filter(|name| !name.is_empty()),
         socket: session.socket,
         key,
+        status: Status::parse(&session.status).unwrap_or(Status::Online),
         rooms: session.rooms.into_iter().map(standing_from).collect(),
     })
 }

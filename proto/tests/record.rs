@@ -150,6 +150,7 @@ fn snapshot(rooms: usize) -> Snapshot {
         members: 3,
     };
     Snapshot {
+        status: [Status::Away, Status::Online][rooms % 2],
         user: actor(),
         guest: true,
         vocabulary: Some("dotted".into()),

@@ -189,8 +189,8 @@ async fn channel(
     Ok(())
 }
 
-/// A member has sent a message: they have read what precedes it, if others said something there.
-pub(super) fn sent(shared: &Shared, room: &RoomId, user: &UserId, seq: Seq) {
+/// A member's message has its place: they have read what precedes it, if others said something there.
+pub(crate) fn has_sent(shared: &Shared, room: &RoomId, user: &UserId, seq: Seq) {
     let known = shared.receipts.known(room, user).read.seq;
     let unread = match shared.hub.said(room, known) {
         Some(said) => said.iter().any(|said| said.seq < seq && said.sender != *user),

@@ -7,10 +7,11 @@ use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, Event, Kind, Message, Quote, RoomKind};
 use parlor_core::ids::{MessageId, RoomId, Seq};
 use parlor_core::ports::limits::{Ask, Remember, Said};
+use parlor_core::ports::log::Appended;
 use sha2::Digest;
 use uuid::Uuid;
 
-use super::{Reply, append, join, pointing, typing};
+use super::{Reply, append, has_sent, join, typing};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::files;
@@ -30,10 +31,16 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply
     let shared = shared.clone();
     tokio::spawn(async move {
         let Send { room, temp_id, .. } = send;
-        let outcome = append::answer(&shared, &room, pending).await;
-        if let (Some(seq), Some(user)) = (outcome.as_ref().ok().and_then(|appended| appended.seq), member) {
-            // Who answers has read what they answer.
-            pointing::sent(&shared, &room, &user, seq);
+        let outcome = match append::answer(&shared, &room, pending).await {
+            Ok(appended) => Ok(first(&shared, &room, id, temp_id.is_some(), appended).await),
+            Err(error) => Err(error),
+        };
+        // Who answers has read what they answer. Where the room is live, that is noted when the message comes back: of
+        // one that was sent again only the first record does.
+        if shared.hub.stream(&room) == 0
+            && let (Some(seq), Some(user)) = (outcome.as_ref().ok().and_then(|appended| appended.seq), member)
+        {
+            has_sent(&shared, &room, &user, seq);
         }
         metrics::histogram!("parlor_send_to_ack_seconds").record(reply.began().elapsed().as_secs_f64());
         reply.settle(outcome.map(|appended| Answer::Sent {
@@ -44,6 +51,21 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply
             temp_id: temp_id.as_deref(),
         }));
     });
+}
+
+/// Where a message is for everybody: at its first record. One that was sent again is logged again, and left out by
+/// whoever reads the log.
+async fn first(shared: &Shared, room: &RoomId, id: MessageId, may_be_again: bool, appended: Appended) -> Appended {
+    let Some(seq) = appended.seq.filter(|_| may_be_again) else { return appended };
+    let heard = shared.hub.recent.find(id).and_then(|place| place.seq);
+    // Where the room is not live, nobody here would have heard of it.
+    if heard.is_some_and(|heard| heard >= seq) || (heard.is_none() && shared.hub.stream(room) != 0) {
+        return appended;
+    }
+    match shared.ports.store.message(id).await {
+        Ok(Some(stored)) if stored.seq < seq => Appended { seq: Some(stored.seq), time: stored.time },
+        _ => Appended { seq: heard.or(Some(seq)), ..appended },
+    }
 }
 
 /// Checks, and enqueues in the socket's order.

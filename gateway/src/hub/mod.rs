@@ -302,13 +302,18 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
 }
 
 /// Takes note of what messages are where. Before anybody hears of it: who acts on what they heard finds it so.
-fn remember(shared: &Shared, delivery: &Delivery) {
+fn remember(shared: &Arc<Shared>, delivery: &Delivery) {
     let event = &delivery.event;
     match &event.kind {
         Kind::MessageSent(_) => {
             let (room, sender) = (event.room.clone(), event.actor.id.clone());
             let place = Place { room, sender, seq: Some(delivery.seq), deleted: false };
-            shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
+            if shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place) && !event.room.is_of_channel() {
+                // Not under the room's lock.
+                let (shared, room, user, seq) =
+                    (shared.clone(), event.room.clone(), event.actor.id.clone(), delivery.seq);
+                tokio::spawn(async move { commands::has_sent(&shared, &room, &user, seq) });
+            }
         }
         Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
         _ => {}

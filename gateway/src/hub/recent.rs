@@ -30,11 +30,13 @@ struct Ring {
 }
 
 impl Recent {
-    pub(crate) fn note(&self, message: MessageId, place: Place) {
+    /// True: the message was accepted by this gateway, and this is the first place that is known of it.
+    pub(crate) fn note(&self, message: MessageId, place: Place) -> bool {
         let mut ring = self.0.lock();
         if let Some(known) = ring.places.get_mut(&message) {
+            let first = known.seq.is_none() && place.seq.is_some();
             known.seq = known.seq.or(place.seq);
-            return;
+            return first;
         }
         ring.places.insert(message, place);
         ring.order.push_back(message);
@@ -43,6 +45,7 @@ impl Recent {
         {
             ring.places.remove(&oldest);
         }
+        false
     }
 
     /// Takes note that a message was taken back.

@@ -14,11 +14,12 @@ mod ghosts;
 mod seen;
 mod status;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use parlor_core::event::{Ephemeral, RoomKind, Status};
+use parlor_core::event::{Actor, Ephemeral, RoomKind, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::presence::RENEW;
@@ -39,9 +40,10 @@ const GRACE: Duration = Duration::from_secs(10);
 const DEPARTING: usize = 32;
 /// Between two heartbeats to sockets that speak snake (`snake-kafka.md`, Scalability 5).
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A lease that could not be ended is tried again so often, at most until it has run out by itself.
+/// What could not be done is tried again after this.
 const AGAIN: Duration = Duration::from_secs(5);
-const TRIES: u32 = 15;
+/// Channel leases renewed side by side.
+const RENEWING: usize = 32;
 
 /// What presence remembers on this gateway.
 #[derive(Default)]
@@ -79,22 +81,25 @@ pub(crate) async fn arrived(shared: &Arc<Shared>, client: &Arc<Client>) {
         let (shared, client) = (shared.clone(), client.clone());
         tokio::spawn(async move {
             tokio::time::sleep(AGAIN).await;
-            again(|| !client.socket.is_open(), || arrive(&shared, &client, &user.id)).await;
+            let arrived = again(|| !client.socket.is_open(), || arrive(&shared, &client, &user.id)).await;
+            if arrived.is_some() {
+                // A renewal may have taken the lease meanwhile, and told nobody.
+                shared.presence.changes.tell_later(&user.id, Status::Offline);
+            }
         });
     }
 }
 
 async fn arrive(shared: &Shared, client: &Client, user: &UserId) -> Result<(), Unavailable> {
     take_lease(shared, user, &client.rooms()).await?;
-    // A socket begins online, whatever the user's others here are.
-    status::refresh(shared, user).await;
-    Ok(())
+    status::begin(shared, user).await
 }
 
 /// Takes a user's lease here, and tells the rooms what they see of the user by that.
 async fn take_lease(shared: &Shared, user: &UserId, rooms: &[RoomId]) -> Result<(), Unavailable> {
     let came = shared.ports.presence.arrive(&shared.presence.name(), std::slice::from_ref(user)).await?;
-    if let Some((_, status)) = came.first()
+    // Who has set something else is told of as that, in a moment.
+    if let Some((_, status)) = came.first().filter(|_| status::here(shared, user) == Some(Status::Online))
         && let Err(error) = announce(shared, user, rooms, *status).await
     {
         tracing::debug!(%error, "presence could not be told; it is told later");
@@ -103,22 +108,26 @@ async fn take_lease(shared: &Shared, user: &UserId, rooms: &[RoomId]) -> Result<
     Ok(())
 }
 
-/// Tries until it works, at most until a lease has run out by itself, or it is `over`.
+/// Tries until it works, or it is `over`: there are never more of these than users who have come or gone.
 async fn again<T, F>(over: impl Fn() -> bool, attempt: impl Fn() -> F) -> Option<T>
 where
     F: Future<Output = Result<T, Unavailable>>,
 {
-    for _ in 0..TRIES {
+    loop {
         match attempt().await {
             Ok(done) => return Some(done),
             Err(error) => tracing::debug!(%error, "presence could not be changed or told; it is tried again"),
         }
         tokio::time::sleep(AGAIN).await;
         if over() {
-            break;
+            return None;
         }
     }
-    None
+}
+
+/// The user's rooms here may not know yet that they are there.
+pub(crate) fn tell_later(shared: &Shared, user: &UserId) {
+    shared.presence.changes.tell_later(user, Status::Offline);
 }
 
 /// A socket is gone; `rooms` are those it was in.
@@ -130,19 +139,19 @@ pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<
         commands::end_typing(shared, client, room).await;
         commands::exit_channel(shared, &user, room).await;
     }
-    if !last {
-        // What is left of the user here may be weaker.
-        status::refresh(shared, &user.id).await;
-    } else {
-        let (shared, user) = (shared.clone(), user.id);
-        tokio::spawn(async move {
+    let (shared, user) = (shared.clone(), user.id);
+    tokio::spawn(async move {
+        if last {
             linger(&shared, &user).await;
-            tokio::time::sleep(GRACE).await;
-            if shared.clients.of(&user).is_empty() {
-                depart(&shared, &user, &rooms).await;
-            }
-        });
-    }
+        }
+        tokio::time::sleep(GRACE).await;
+        if shared.clients.of(&user).is_empty() {
+            depart(&shared, &user, &rooms).await;
+        } else {
+            // What is left of the user here may be weaker.
+            status::refresh(&shared, &user).await;
+        }
+    });
 }
 
 /// The user may be back in a moment, here or elsewhere. Best effort.
@@ -185,12 +194,12 @@ async fn announce(shared: &Shared, user: &UserId, rooms: &[RoomId], status: Stat
     Ok(())
 }
 
-/// Renews the leases of everybody here, and beats for those who speak snake, until `stop`. It has no way to fail: a
+/// Renews the leases of everybody here, until `stop`, beside the other tasks of presence. It has no way to fail: a
 /// lease that could not be renewed is renewed the next time.
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut renew = tokio::time::interval(RENEW);
-    let mut beat = tokio::time::interval(HEARTBEAT);
     let others = [
+        tokio::spawn(beat(shared.clone(), stop.clone())),
         tokio::spawn(ghosts::run(shared.clone(), stop.clone())),
         tokio::spawn(seen::run(shared.clone(), stop.clone())),
         tokio::spawn(status::run(shared.clone(), stop.clone())),
@@ -200,18 +209,27 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = renew.tick() => renew_all(&shared, false).await,
-            _ = beat.tick() => {
-                for client in shared.clients.all() {
-                    if client.vocabulary() == Vocabulary::Snake && !client.undecided() {
-                        client.tell(&News::Heartbeat);
-                    }
-                }
-            }
         }
     }
     for task in others {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of presence ended badly");
+        }
+    }
+}
+
+/// Beats for those who speak snake, until `stop`.
+async fn beat(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        for client in shared.clients.all() {
+            if client.vocabulary() == Vocabulary::Snake && !client.undecided() {
+                client.tell(&News::Heartbeat);
+            }
         }
     }
 }
@@ -244,29 +262,29 @@ async fn renew_all(shared: &Arc<Shared>, tell: bool) {
             }
         }
     }
+    let mut in_channels: HashMap<(RoomId, UserId), Actor> = HashMap::new();
     for client in shared.clients.all() {
         let Some(user) = client.user() else { continue };
         for room in client.rooms() {
-            let channel = shared
-                .memberships
-                .peek(&room, &user.id)
-                .is_some_and(|standing| standing.room.kind == RoomKind::Channel);
-            if !channel {
-                continue;
-            }
-            match shared.ports.presence.enter(&room, &user, &name).await {
-                Ok(live) if live.changed && tell => {
-                    let news = Ephemeral::Entered { user: user.clone(), count: live.count };
-                    let _ = shared.ports.fanout.publish(&room, &news).await;
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "a channel lease could not be renewed");
-                    return;
-                }
+            let known = shared.memberships.peek(&room, &user.id);
+            if known.is_some_and(|standing| standing.room.kind == RoomKind::Channel) {
+                in_channels.insert((room, user.id.clone()), user.clone());
             }
         }
     }
+    let name = &name;
+    let renewals =
+        futures_util::stream::iter(in_channels).for_each_concurrent(RENEWING, |((room, _), user)| async move {
+            match shared.ports.presence.enter(&room, &user, name).await {
+                Ok(live) if live.changed && tell => {
+                    let news = Ephemeral::Entered { user, count: live.count };
+                    let _ = shared.ports.fanout.publish(&room, &news).await;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "a channel lease could not be renewed"),
+            }
+        });
+    renewals.await;
 }
 
 /// The rooms in which a user has a socket here.

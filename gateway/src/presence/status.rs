@@ -67,6 +67,8 @@ impl Changes {
 /// Sets the status of one of a user's sockets.
 pub(crate) async fn set(shared: &Shared, client: &Client, user: &UserId, status: Status) -> Result<(), Unavailable> {
     client.set_status(status);
+    // Who comes back to the session is what they were.
+    client.track.changed();
     apply(shared, user).await
 }
 
@@ -77,27 +79,41 @@ pub(super) async fn refresh(shared: &Shared, user: &UserId) {
     }
 }
 
-/// Makes the user's lease here what the strongest of their sockets here is.
-async fn apply(shared: &Shared, user: &UserId) -> Result<(), Unavailable> {
+/// A socket of the user has taken the lease here, which may be a new one: it becomes what they are here.
+///
+/// # Errors
+/// It could not be set.
+pub(super) async fn begin(shared: &Shared, user: &UserId) -> Result<(), Unavailable> {
+    if here(shared, user).is_some_and(|here| here != Status::Online) {
+        shared.presence.changes.set.lock().remove(user);
+    }
+    apply(shared, user).await
+}
+
+/// What the user is here: the strongest of their sockets. `None`: they have none.
+pub(super) fn here(shared: &Shared, user: &UserId) -> Option<Status> {
     let strength = |status: &Status| match status {
         Status::Offline => 0,
         Status::Away => 1,
         Status::Online => 2,
         Status::Busy => 3,
     };
-    let sockets = shared.clients.of(user);
-    let Some(strongest) = sockets.iter().map(|client| client.status()).max_by_key(strength) else { return Ok(()) };
+    shared.clients.of(user).iter().map(|client| client.status()).max_by_key(strength)
+}
+
+/// Makes the user's lease here what they are here, also where that changes while it is done.
+async fn apply(shared: &Shared, user: &UserId) -> Result<(), Unavailable> {
     let changes = &shared.presence.changes;
-    if changes.set.lock().get(user).copied().unwrap_or(Status::Online) == strongest {
-        return Ok(());
-    }
-    let moved = shared.ports.presence.set_status(&shared.presence.name(), user, strongest).await?;
-    match strongest {
-        Status::Online => changes.set.lock().remove(user),
-        other => changes.set.lock().insert(user.clone(), other),
-    };
-    if moved.before != moved.after {
-        changes.untold.lock().entry(user.clone()).or_insert_with(|| (moved.before, Instant::now() + MERGED));
+    let set = || changes.set.lock().get(user).copied().unwrap_or(Status::Online);
+    while let Some(strongest) = here(shared, user).filter(|strongest| *strongest != set()) {
+        let moved = shared.ports.presence.set_status(&shared.presence.name(), user, strongest).await?;
+        match strongest {
+            Status::Online => changes.set.lock().remove(user),
+            other => changes.set.lock().insert(user.clone(), other),
+        };
+        if moved.before != moved.after {
+            changes.untold.lock().entry(user.clone()).or_insert_with(|| (moved.before, Instant::now() + MERGED));
+        }
     }
     Ok(())
 }

@@ -198,6 +198,7 @@ fn snapshot(shared: &Shared, client: &Client, base: &Base, rooms: Vec<(RoomId, S
         vocabulary: (!client.undecided()).then(|| client.vocabulary().as_str().to_owned()),
         socket: client.socket.id().to_owned(),
         key: base.key.0,
+        status: client.status(),
         rooms: rooms.into_iter().map(standing).collect(),
         user,
     })

@@ -198,6 +198,7 @@ mod tests {
             vocabulary: None,
             socket: "s".into(),
             key: [0; 16],
+            status: parlor_core::event::Status::Online,
             rooms: vec![
                 room("user:u1", 10, None),
                 room("g", 20, Some(RoomKind::Group)),

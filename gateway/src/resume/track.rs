@@ -318,6 +318,13 @@ impl Track {
         state.base.is_some() && state.begun
     }
 
+    /// What a snapshot says of the session, other than of its rooms, is not so any more.
+    pub(crate) fn changed(&self) {
+        let mut state = self.state.lock();
+        state.reshaped = true;
+        self.reshaped(&mut state);
+    }
+
     /// The socket is gone: nothing is told or saved any more.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
