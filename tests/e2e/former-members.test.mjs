@@ -30,7 +30,7 @@ test("who has left sees nothing of what was done to messages afterwards", async 
   const [ann, ben] = people;
   const roomId = await newGroup(ann, [ben]);
   const { messageId } = await send(ann.socket, roomId, "as it was");
-  const reply = await send(ann.socket, roomId, "as it was", { replyTo: messageId });
+  const reply = await send(ann.socket, roomId, "as it was", { replyToId: messageId });
   await done(ben.socket, "room.leave", { roomId });
   const ways = {
     history: async (socket) => history(socket, roomId),
@@ -61,4 +61,32 @@ test("who has left sees nothing of what was done to messages afterwards", async 
   assert.deepEqual([left.content, left.reactions], ["", undefined]);
   assert.equal((await ask(ben.socket, "message.search", { query: "secret", roomId })).error, "not_found");
   assert.deepEqual((await done(ben.socket, "message.search", { query: "secret" })).messages, []);
+});
+
+test("what was taken back is told to nobody who asks later, as a message or as a quote", async (t) => {
+  const url = await solo(t);
+  const people = [];
+  for (const name of ["Ann", "Ben", "Cem"]) {
+    const user = newUser(name);
+    people.push({ user, socket: await connect(t, user, { url }) });
+  }
+  const [ann, ben, cem] = people;
+  const roomId = await newGroup(ann, [ben]);
+  const { messageId } = await send(ann.socket, roomId, "a secret");
+  const reply = await send(ann.socket, roomId, "an answer", { replyToId: messageId });
+  await done(ben.socket, "room.leave", { roomId });
+  await done(ann.socket, "message.delete", { messageId, roomId });
+  await done(ann.socket, "room.members.add", { roomId, memberIds: [cem.user.id] });
+  const asks = {
+    history: (socket) => history(socket, roomId),
+    "catch-up": async (socket) => (await done(socket, "message.sync", { roomId, after: "0" })).events.map(({ data }) => data),
+  };
+  for (const [way, read] of Object.entries(asks)) {
+    for (const { user, socket } of people) {
+      const shown = await until(`${user.name} may read`, () => read(socket));
+      assert.ok(!JSON.stringify(shown).includes("a secret"), `${way}, ${user.name}: ${JSON.stringify(shown)}`);
+      const answer = shown.find((message) => message.messageId === reply.messageId && message.content === "an answer");
+      assert.deepEqual(answer.replyTo, { messageId }, `${way}, ${user.name}`);
+    }
+  }
 });

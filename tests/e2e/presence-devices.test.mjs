@@ -83,6 +83,26 @@ test("who hides is offline to others, still hears, and is back when they say so"
   await back;
 });
 
+test("who hid stays hidden when their connection is lost and they come back to their session", async (t) => {
+  const { ben, watcher, desk, phone, told } = await scene(t);
+  phone.disconnect();
+  const gone = becomes(watcher, ben.id, "offline");
+  const placed = heard(desk, "parlor.offset");
+  await done(desk, "presence.status.update", { status: "offline" });
+  await gone;
+  await placed;
+  told.length = 0;
+  const seen = [];
+  watcher.on("presence.online", ({ userId }) => userId === ben.id && seen.push("online"));
+  const back = heard(desk, "connect");
+  desk.io.engine.close();
+  await back;
+  assert.equal(desk.recovered, true);
+  await sleep(1_500);
+  assert.equal((await statusOf(watcher, ben.id)).status, "offline");
+  assert.deepEqual([told.filter((status) => status !== "offline"), seen], [[], []]);
+});
+
 test("a user goes offline with the last device, and when that was is known and stored", async (t) => {
   const { ben, watcher, desk, phone, told } = await scene(t);
   desk.close();

@@ -97,3 +97,27 @@ test("messages without a tempId are all new", async (t) => {
   for (let i = 0; i < 3; i++) await send(socket, roomId, "hello");
   assert.deepEqual(await settled(), { live: ["hello", "hello", "hello"], stored: ["hello", "hello", "hello"] });
 });
+
+test("a message sent again keeps its place in the ack, and nothing said in between is taken for read", async (t) => {
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const [socket, witness] = [await connect(t, ann), await connect(t, ben)];
+  const roomId = await newGroup({ user: ann, socket }, [{ user: ben, socket: witness }]);
+  const tempId = randomUUID();
+  const echo = heard(socket, "message.received", ({ content }) => content === "hello");
+  const first = await send(socket, roomId, "hello", { tempId });
+  await echo;
+  const said = heard(socket, "message.received", ({ content }) => content === "third");
+  for (const content of ["first", "second", "third"]) await send(witness, roomId, content);
+  await said;
+  const read = [];
+  witness.on("message.read", (receipt) => receipt.userId === ann.id && read.push(receipt));
+  const again = await send(socket, roomId, "hello", { tempId });
+  assert.deepEqual([again.messageId, again.seq, again.timestamp], [first.messageId, first.seq, first.timestamp]);
+  const unread = async () => (await done(socket, "room.list", {})).rooms.find((room) => room.roomId === roomId).unreadCount;
+  await until("three are unread", async () => (await unread()) === 3);
+  // What comes after is told after: had the resend been taken for reading, Ben would have heard by now.
+  const later = heard(witness, "message.read", (receipt) => receipt.userId === ann.id);
+  await done(socket, "message.read", { roomId, messageIds: [(await send(witness, roomId, "fourth")).messageId] });
+  await later;
+  assert.equal(read.length, 1, JSON.stringify(read));
+});

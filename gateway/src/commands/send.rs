@@ -62,6 +62,10 @@ async fn first(shared: &Shared, room: &RoomId, id: MessageId, may_be_again: bool
     if heard.is_some_and(|heard| heard >= seq) || (heard.is_none() && shared.hub.stream(room) != 0) {
         return appended;
     }
+    let lately = shared.hub.lately(room);
+    if let Some(delivery) = lately.iter().find(|delivery| delivery.event.id == id.into()) {
+        return Appended { seq: Some(delivery.seq), time: delivery.time };
+    }
     match shared.ports.store.message(id).await {
         Ok(Some(stored)) if stored.seq < seq => Appended { seq: Some(stored.seq), time: stored.time },
         _ => Appended { seq: heard.or(Some(seq)), ..appended },

@@ -318,10 +318,11 @@ impl Track {
         state.base.is_some() && state.begun
     }
 
-    /// What a snapshot says of the session, other than of its rooms, is not so any more.
+    /// What a snapshot says of the session, other than of its rooms, is not so any more. The next one is not put off.
     pub(crate) fn changed(&self) {
         let mut state = self.state.lock();
         state.reshaped = true;
+        state.saved_at = None;
         self.reshaped(&mut state);
     }
 
