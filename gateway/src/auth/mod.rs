@@ -13,7 +13,7 @@ mod token;
 pub(crate) use ended::{admit, end, ended_since, heed as heed_logout, refusal};
 pub(crate) use expiry::expire;
 pub(crate) use guest::{guest, is_guests, is_private_id, lineage, private_id};
-pub(crate) use issue::{Issued, issue};
+pub(crate) use issue::{Issued, issue, issue_until};
 pub(crate) use password::Passwords;
 pub(crate) use refresh::{
     cookie as refresh_cookie, hash as refresh_hash, no_cookie as no_refresh_cookie, presented as presented_refresh,

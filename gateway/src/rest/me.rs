@@ -18,7 +18,7 @@ use super::body::Body;
 use super::signed_in::{Profile, away, json, refusal, with_token};
 use super::{Bearer, credentials};
 use crate::Shared;
-use crate::auth::{self, issue};
+use crate::auth::{self, issue_until};
 use crate::commands::erase;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -54,16 +54,28 @@ struct Patch {
     current_password: Option<String>,
 }
 
+impl Patch {
+    /// The current password alone changes nothing.
+    fn is_empty(&self) -> bool {
+        self.display_name.is_none() && self.avatar.is_none() && self.email.is_none() && self.new_password.is_none()
+    }
+}
+
 /// Tells `null` from a field that is not there.
 fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
 
 /// `PATCH /api/me {displayName?, avatar?, email?, newPassword?, currentPassword?}`: `{token, expiresAt, user}`, the
-/// token with the new name in it. A new password or address needs the current password, and a new password ends all
-/// other sessions.
+/// token with the new name in it, good for as long as the one that was shown: a session is prolonged by its refresh
+/// token alone. A new password or address needs the current password, and a new password ends all other sessions. What
+/// changes nothing is 400; one user changes as much as they may sign in.
 async fn change(State(shared): State<Arc<Shared>>, Bearer(identity): Bearer, Body(patch): Body<Patch>) -> Response {
     let changed = async {
+        if patch.is_empty() {
+            return Err(ChatError::new(Code::BadRequest, "nothing to change was named"));
+        }
+        shared.limiter.pass(&identity.user.id, "profile", shared.config.limits.login).await?;
         let mut changes = Changes {
             name: patch.display_name.as_deref().map(credentials::display_name).transpose()?,
             avatar: optional(patch.avatar.as_ref(), credentials::avatar)?,
@@ -90,7 +102,11 @@ async fn change(State(shared): State<Arc<Shared>>, Bearer(identity): Bearer, Bod
             }
         }
         let session = identity.session.as_deref().map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-        let issued = issue(&shared.config.auth, &account.user, &session, shared.config.auth.ttl)?;
+        let issued = match identity.expires {
+            Some(expires) => issue_until(&shared.config.auth, &account.user, &session, expires)?,
+            // Only a guest of a socket has no token, and asks for nothing here.
+            None => return Err(ChatError::new(Code::Unauthorized, "Authentication token required")),
+        };
         Ok(with_token(StatusCode::OK, &issued, Profile::of(&account)))
     };
     settle(changed.await)
@@ -140,4 +156,81 @@ async fn remove(State(shared): State<Arc<Shared>>, Bearer(identity): Bearer, Bod
         Ok(gone(&shared))
     };
     settle(removed.await)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::to_bytes;
+    use parlor_core::error::Limit;
+    use parlor_core::ids::UserId;
+    use parlor_core::ports::accounts::{Accounts, NewAccount};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Config;
+    use crate::auth::issue;
+    use crate::stage::Stage;
+
+    /// A stage where Ann has an account.
+    async fn with_ann(config: Config) -> (Stage, Actor) {
+        let stage = Stage::set_with(config).await;
+        let user = Actor { id: UserId::trusted("ann"), name: "Ann".into(), avatar: None };
+        let (username, password_hash) = ("ann".into(), String::new());
+        let new = NewAccount { user: user.clone(), username, email: None, password_hash };
+        stage.store.register(&new).await.expect("registered");
+        (stage, user)
+    }
+
+    async fn patch(stage: &Stage, token: &str, body: Value) -> (StatusCode, Value) {
+        let identity = stage.shared.tokens.verify(token).await.expect("a good token");
+        let patch = Body(serde_json::from_value(body).expect("a patch"));
+        let response = change(State(stage.shared.clone()), Bearer(identity), patch).await;
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 16).await.expect("a body");
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn a_new_name_gives_a_token_no_more_time() {
+        let (stage, ann) = with_ann(Config::for_testing("test")).await;
+        let auth = &stage.shared.config.auth;
+        let session = Uuid::now_v7().to_string();
+        let mut shown = issue(auth, &ann, &session, Duration::from_secs(30)).expect("a token");
+        let expires = shown.expires;
+        assert!(auth.ttl > Duration::from_secs(60), "one made anew would be good for longer");
+        for name in ["Anna", "Annette"] {
+            let (status, body) = patch(&stage, &shown.token, json!({ "displayName": name })).await;
+            assert_eq!((status, body["expiresAt"].as_str()), (StatusCode::OK, Some(&*expires.to_string())), "{body}");
+            shown.token = body["token"].as_str().expect("a token").to_owned();
+            let identity = stage.shared.tokens.verify(&shown.token).await.expect("a good token");
+            assert_eq!((&*identity.user.name, identity.expires), (name, Some(expires)));
+            assert_eq!(identity.session.as_deref(), Some(&*session), "and it ends with the same session");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_changes_nothing_is_refused_and_makes_no_token() {
+        let (stage, ann) = with_ann(Config::for_testing("test")).await;
+        let token = issue(&stage.shared.config.auth, &ann, "s", Duration::from_secs(30)).expect("a token").token;
+        for nothing in [json!({}), json!({ "currentPassword": "x" })] {
+            let (status, body) = patch(&stage, &token, nothing).await;
+            assert_eq!((status, body.get("token")), (StatusCode::BAD_REQUEST, None), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_profile_is_changed_no_more_often_than_its_limit() {
+        let mut config = Config::for_testing("test");
+        config.limits.login = Some(Limit { limit: 2, window: Duration::from_secs(60) });
+        let (stage, ann) = with_ann(config).await;
+        let token = issue(&stage.shared.config.auth, &ann, "s", Duration::from_secs(30)).expect("a token").token;
+        for (name, expected) in [("A", 200), ("B", 200), ("C", 429)] {
+            let (status, body) = patch(&stage, &token, json!({ "displayName": name })).await;
+            assert_eq!(status.as_u16(), expected, "{body}");
+        }
+        let account = stage.store.account(&ann.id).await.expect("read").expect("an account");
+        assert_eq!(&*account.user.name, "B");
+    }
 }
