@@ -43,7 +43,7 @@ struct State {
     rooms: HashSet<RoomId>,
     /// Rooms that the inbox has told of and that are being entered.
     entering: HashSet<RoomId>,
-    typing: HashMap<RoomId, crate::commands::Typing>,
+    typing: crate::commands::Typing,
     told: Vec<(UserId, Timestamp)>,
     /// Rooms that the inbox said the user is out of, with the membership version of that.
     removed: HashMap<RoomId, u64>,
@@ -90,7 +90,7 @@ impl Client {
             removed: HashMap::new(),
             rooms: HashSet::new(),
             entering: HashSet::new(),
-            typing: HashMap::new(),
+            typing: crate::commands::Typing::default(),
             told: Vec::new(),
             heard_inbox: Seq::ZERO,
             status: Status::Online,
@@ -369,7 +369,7 @@ impl Client {
         rooms.into_iter().collect()
     }
 
-    pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut HashMap<RoomId, crate::commands::Typing>) -> T) -> T {
+    pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut crate::commands::Typing) -> T) -> T {
         act(&mut self.state.lock().typing)
     }
 }

@@ -1,5 +1,6 @@
 //! Typing: told to the others at most every 2 s, over by itself after 5 s. Best effort: the bus alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,11 +28,47 @@ fn over(vocabulary: Vocabulary) -> Duration {
 /// The longest of them: a mark lives no longer, whoever dies.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A user typing in a room through one socket.
+/// Where a user types through one socket.
+#[derive(Default)]
 pub(crate) struct Typing {
+    rooms: HashMap<RoomId, Started>,
+    /// Starts so far, in all rooms: it rises for as long as the socket lives, so that an older timer does not end a newer
+    /// typing, whatever ended between them.
+    rounds: u64,
+}
+
+struct Started {
     told: Instant,
-    /// Rises with each start, so that an older timer does not end a newer one.
+    /// The latest start.
     round: u64,
+}
+
+impl Typing {
+    /// Takes note of a start. Returns whether the others are to be told, and which start it is.
+    fn start(&mut self, room: &RoomId, now: Instant) -> (bool, u64) {
+        self.rounds += 1;
+        let round = self.rounds;
+        let Some(started) = self.rooms.get_mut(room) else {
+            self.rooms.insert(room.clone(), Started { told: now, round });
+            return (true, round);
+        };
+        started.round = round;
+        let due = now.saturating_duration_since(started.told) >= PACE;
+        if due {
+            started.told = now;
+        }
+        (due, round)
+    }
+
+    /// Whether this start is what the user still types by.
+    fn is_latest(&self, room: &RoomId, round: u64) -> bool {
+        self.rooms.get(room).is_some_and(|started| started.round == round)
+    }
+
+    /// Takes note of an end. True: they typed there.
+    fn stop(&mut self, room: &RoomId) -> bool {
+        self.rooms.remove(room).is_some()
+    }
 }
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, active: bool, reply: Reply) {
@@ -70,20 +107,7 @@ pub(super) async fn list(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, r
 }
 
 async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: RoomId) {
-    let (tell, round) = client.with_typing(|typing| match typing.get_mut(&room) {
-        Some(typing) => {
-            typing.round += 1;
-            let due = typing.told.elapsed() >= PACE;
-            if due {
-                typing.told = Instant::now();
-            }
-            (due, typing.round)
-        }
-        None => {
-            typing.insert(room.clone(), Typing { told: Instant::now(), round: 0 });
-            (true, 0)
-        }
-    });
+    let (tell, round) = client.with_typing(|typing| typing.start(&room, Instant::now()));
     if tell {
         publish(shared, user, &room, true).await;
     }
@@ -91,8 +115,7 @@ async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: R
     let (shared, client) = (shared.clone(), client.clone());
     tokio::spawn(async move {
         tokio::time::sleep(over).await;
-        let latest = client.with_typing(|typing| typing.get(&room).is_some_and(|typing| typing.round == round));
-        if latest {
+        if client.with_typing(|typing| typing.is_latest(&room, round)) {
             end(&shared, &client, &room).await;
         }
     });
@@ -100,7 +123,7 @@ async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: R
 
 /// Ends a client's typing in a room, if it was.
 pub(crate) async fn end(shared: &Arc<Shared>, client: &Arc<Client>, room: &RoomId) {
-    if client.with_typing(|typing| typing.remove(room)).is_some()
+    if client.with_typing(|typing| typing.stop(room))
         && let Some(user) = client.user()
     {
         publish(shared, &user, room, false).await;
@@ -118,6 +141,23 @@ async fn publish(shared: &Arc<Shared>, user: &Actor, room: &RoomId, active: bool
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timer_ends_no_typing_that_began_after_it() {
+        let (mut typing, now) = (Typing::default(), Instant::now());
+        let (room, other) = (RoomId::trusted("group_1"), RoomId::trusted("group_2"));
+        let (_, first) = typing.start(&room, now);
+        assert!(typing.stop(&room) && !typing.stop(&room));
+        let (told, second) = typing.start(&room, now + Duration::from_secs(3));
+        assert!(told, "who starts anew is told at once");
+        assert!(!typing.is_latest(&room, first), "the first start's timer is over nothing");
+        assert!(typing.is_latest(&room, second));
+        typing.start(&other, now);
+        assert!(typing.is_latest(&room, second), "what is typed elsewhere changes nothing here");
+        let (told, third) = typing.start(&room, now + Duration::from_secs(4));
+        assert!(!told, "the others were told a second ago");
+        assert!(!typing.is_latest(&room, second) && typing.is_latest(&room, third));
+    }
 
     #[test]
     fn an_indicator_ends_in_the_time_of_its_vocabulary_and_no_mark_outlives_the_longest() {
