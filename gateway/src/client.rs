@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 use parlor_core::event::{Actor, Delivery, Ephemeral, Status};
 use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::time::Timestamp;
-use parlor_socketio::{CloseReason, Frame, Mark, Socket};
+use parlor_socketio::{Frame, Mark, Socket};
 
 use crate::auth::{self, Identity};
+use crate::closing::Closing;
 use crate::hub::Frames;
 use crate::resume::Track;
 use crate::vocabularies::{News, Outgoing, Vocabulary};
@@ -173,7 +174,7 @@ impl Client {
                 }
             }
             Undecided::TooMuch => {
-                self.socket.close(CloseReason::Application { code: 4102, text: "vocabulary decided late" });
+                self.socket.close(Closing::VocabularyLate.into());
             }
         }
     }

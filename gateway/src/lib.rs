@@ -9,6 +9,7 @@ mod blocks;
 mod caller;
 mod client;
 mod clients;
+mod closing;
 mod commands;
 mod config;
 pub mod files;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::auth::{self, Identity};
 use crate::caller::Caller;
 use crate::client::Client;
+use crate::closing::Closing;
 use crate::commands::{self, Reply};
 use crate::flood::{Flood, Verdict};
 use crate::hub::{self, From};
@@ -79,7 +80,7 @@ impl Application for Front {
             let refusal = auth::refusal(&error);
             if refusal.code.retryable() {
                 // A refusal would keep a stock client from trying again.
-                socket.close(CloseReason::Application { code: 4103, text: "tokens cannot be checked" });
+                socket.close(Closing::TokensUnchecked.into());
             }
             Refusal::new(refusal.message)
         })?;
@@ -343,7 +344,7 @@ impl Session for Conversation {
         let verdict = self.flood.lock().count(self.shared.config.limits.event, began);
         if verdict == Verdict::Closed {
             tracing::info!("a socket that floods its gateway is closed");
-            self.client.socket.close(CloseReason::Application { code: 4103, text: "too many events" });
+            self.client.socket.close(Closing::TooManyEvents.into());
             return;
         }
         if Vocabulary::decides(&event.name)

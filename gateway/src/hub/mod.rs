@@ -26,7 +26,6 @@ use parlor_core::event::{Actor, Delivery, Ephemeral, Kind};
 use parlor_core::ids::{Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::fanout::Signal;
 use parlor_core::time::Timestamp;
-use parlor_socketio::CloseReason;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +41,7 @@ pub(crate) use said::Said;
 pub(crate) use warm::warm_soon;
 
 use crate::client::Client;
+use crate::closing::Closing;
 use crate::{Ports, Shared, auth, commands, resume};
 use chain::Verdict;
 use repair::repair;
@@ -385,7 +385,7 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
 pub(crate) fn not_entered(client: &Client, room: &RoomId, error: &ChatError) {
     tracing::warn!(%error, %room, "a client could not be put into its room");
     if error.code.retryable() {
-        client.socket.close(CloseReason::Application { code: 4101, text: "rooms not ready" });
+        client.socket.close(Closing::RoomsNotReady.into());
     }
 }
 

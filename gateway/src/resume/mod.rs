@@ -26,6 +26,7 @@ pub(crate) use track::Track;
 
 use crate::Shared;
 use crate::client::Client;
+use crate::closing::Closing;
 
 /// The event whose one argument is a client's offset. No other event ends in a string: stock clients keep any that does.
 pub(crate) const EVENT: &str = "parlor.offset";
@@ -51,7 +52,7 @@ pub(crate) fn start_anew(shared: &Arc<Shared>, client: &Arc<Client>) {
         if client.owns_session() {
             let _ = shared.ports.sessions.end(&client.private_id).await;
         }
-        client.socket.close(CloseReason::Application { code: 4100, text: "gap too long" });
+        client.socket.close(Closing::GapTooLong.into());
     });
 }
 
