@@ -205,6 +205,7 @@ test("a profile is read and changed by its owner, and a new name goes on with th
   await online(t, token);
   assert.equal((await expecting(200, NGINX, "GET", "/api/me", { token })).body.user.displayName, "Anna");
   assert.equal((await patch({ avatar: null })).body.user.avatar, null);
+  assert.equal((await patch({}, 400)).body.token, undefined, "what changes nothing makes no token");
   assert.equal((await patch({ avatar: "javascript:alert(1)" }, 400)).body.field, "avatar");
   assert.equal((await patch({ email: "a@example.com" }, 400)).body.field, "currentPassword");
   assert.equal((await request(NGINX, "GET", "/api/me")).status, 401);
