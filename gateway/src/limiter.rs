@@ -36,6 +36,10 @@ impl Limiter {
 
     /// Counts one action. `Ok(None)`: allowed by this gateway's own count, for the shared limits are away.
     pub(crate) async fn admit(&self, ask: Ask<'_>) -> Result<Option<Admission>, ChatError> {
+        self.admit_by(ask.user, ask).await
+    }
+
+    async fn admit_by(&self, by: &UserId, ask: Ask<'_>) -> Result<Option<Admission>, ChatError> {
         let (user, tier, limit) = (ask.user, ask.tier, ask.limit);
         let (retry_after, answer) = match self.shared.admit(ask).await {
             Ok(admission) => (admission.retry_after, Some(admission)),
@@ -43,7 +47,7 @@ impl Limiter {
         };
         match (retry_after, limit) {
             (Some(wait), Some(limit)) => {
-                refusals::limit_passed(user.as_str(), tier, limit);
+                refusals::limit_passed(by.as_str(), tier, limit);
                 Err(refusal(tier, wait, limit))
             }
             _ => Ok(answer),
@@ -52,10 +56,23 @@ impl Limiter {
 
     /// Counts one action of a tier that asks nothing else.
     pub(crate) async fn pass(&self, user: &UserId, tier: &str, limit: Option<Limit>) -> Result<(), ChatError> {
+        self.pass_within(user, user, tier, limit).await
+    }
+
+    /// Counts one action of `by` in a window that is not theirs alone, or one of several: `window` names it. Refusals
+    /// name `by`.
+    pub(crate) async fn pass_within(
+        &self,
+        window: &UserId,
+        by: &UserId,
+        tier: &str,
+        limit: Option<Limit>,
+    ) -> Result<(), ChatError> {
         if limit.is_none() {
             return Ok(());
         }
-        self.admit(Ask { user, tier, limit, room: None, remember: None, said: None }).await.map(|_| ())
+        let ask = Ask { user: window, tier, limit, room: None, remember: None, said: None };
+        self.admit_by(by, ask).await.map(|_| ())
     }
 }
 

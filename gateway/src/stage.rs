@@ -17,6 +17,8 @@ use parlor_fanout::memory::{Memory, MemoryConfig};
 use parlor_log::sqlite::SqliteLog;
 use parlor_store::sqlite::Sqlite;
 
+use crate::auth::Identity;
+use crate::caller::Caller;
 use crate::{Config, Gateway, Ports, Shared};
 
 /// A gateway that serves nothing, and what it works with. Nothing of the log is stored before [`Stage::persist`].
@@ -32,6 +34,12 @@ pub(crate) struct Stage {
 
 pub(crate) fn user(id: &str) -> Actor {
     nameless(&UserId::trusted(id))
+}
+
+/// A user who asks by request, with a token: no guest.
+pub(crate) fn caller(id: &str) -> Caller {
+    let (expires, session, issued) = (None, None, Timestamp::now());
+    Caller::request(Identity { user: user(id), guest: false, expires, session, issued })
 }
 
 impl Stage {

@@ -1,8 +1,8 @@
 //! The persister: from the log into the store, where history is.
 //!
-//! [`run`] is four things that share nothing but the store: the consuming loop of [`parlor_core::consume`] over
+//! [`run`] is five things that share nothing but the ports: the consuming loop of [`parlor_core::consume`] over
 //! [`StoreSink`], a second one over [`ReceiptSink`] for the log of receipts, the relay of what dead gateways left in the
-//! outbox, the store's upkeep, and the removal of files that nobody refers to.
+//! outbox from the store into the log, the store's upkeep, and the removal of files that nobody refers to.
 
 mod config;
 mod maintenance;

@@ -50,6 +50,18 @@ test("who passes a limit is logged once a minute, however often they do", async 
   assert.equal(passed[1].unsaid, 47, "what was left out is counted");
 });
 
+test("who passes a limit that counts pairs of users is logged by their own id", async (t) => {
+  const url = await solo(t, JSON_LINES);
+  const [ann, eve] = [newUser("Ann"), newUser("Eve")];
+  const e = await connect(t, eve, { url });
+  const claims = [];
+  for (let i = 0; i < 11; i++) claims.push(await ask(e, "keys.claim", { userId: ann.id, deviceId: "phone" }));
+  assert.deepEqual([claims[9].error, claims[10].error], ["not_found", "RATE_LIMIT_EXCEEDED"]);
+  const passed = await until("the limit is logged", () => lines(url, "rate limit passed").find(({ tier }) => tier === "key_claim_of_one"));
+  // The log writes names of users as quoted text.
+  assert.equal(passed.user.replaceAll('"', ""), eve.id);
+});
+
 test("what is refused is logged with its code, and no flood of it fills the log", async (t) => {
   const url = await solo(t, JSON_LINES, "limits.event=off");
   const a = await connect(t, newUser("Ann"), { url });

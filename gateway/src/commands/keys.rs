@@ -71,7 +71,7 @@ async fn take(
             all.into_iter().map(|keys| keys.device).collect()
         }
     };
-    shared.limiter.pass(&pair(claimer, user), "key_claim_of_one", Some(OF_ONE)).await?;
+    shared.limiter.pass_within(&pair(claimer, user), claimer, "key_claim_of_one", Some(OF_ONE)).await?;
     if claimer != user {
         shared.blocks.pass(&RoomId::direct(user, claimer), claimer).await?;
     }
@@ -128,7 +128,7 @@ mod tests {
     use parlor_core::ports::safety::Safety;
 
     use super::*;
-    use crate::stage::{Stage, user};
+    use crate::stage::{Stage, caller, user};
 
     fn bundle() -> Bundle {
         Bundle {
@@ -161,7 +161,7 @@ mod tests {
         let keys = (0..MAX_ONE_TIME_KEYS).map(|n| OneTimeKey { id: n.to_string(), key: "a2V5".into() });
         let published = Bundle { one_time_keys: keys.collect(), ..bundle() };
         stage.store.publish(&ann, &published).await.expect("published");
-        let claim = async |who: &str| take(&stage.shared, &Caller::reader(user(who)), &ann, None).await;
+        let claim = async |who: &str| take(&stage.shared, &caller(who), &ann, None).await;
         for _ in 0..OF_ONE.limit {
             assert!(claim("eve").await.expect("a device")[0].one_time_key.is_some());
         }
@@ -179,7 +179,7 @@ mod tests {
         stage.store.publish(&ann, &bundle()).await.expect("published");
         stage.room(RoomId::direct(&ann, &user("eve").id).as_str(), RoomKind::Direct, &["ann", "eve"]).await;
         stage.store.block(&user("ann"), &user("eve").id, true, 10).await.expect("blocked");
-        let refused = take(&stage.shared, &Caller::reader(user("eve")), &ann, None).await;
+        let refused = take(&stage.shared, &caller("eve"), &ann, None).await;
         assert_eq!(refused.expect_err("blocked").code, Code::Forbidden);
         assert_eq!(stage.store.keys(&[ann]).await.expect("devices")[0].left, 1);
     }
@@ -188,7 +188,7 @@ mod tests {
     async fn where_no_one_time_key_is_left_the_signed_one_is_the_answer() {
         let (stage, ann) = (Stage::set().await, UserId::trusted("ann"));
         stage.store.publish(&ann, &bundle()).await.expect("published");
-        let eve = Caller::reader(user("eve"));
+        let eve = caller("eve");
         for expected in [true, false] {
             let found = take(&stage.shared, &eve, &ann, None).await.expect("a device");
             assert_eq!(found[0].one_time_key.is_some(), expected);

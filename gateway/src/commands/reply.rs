@@ -65,7 +65,7 @@ impl Reply {
     pub(crate) fn refuse(self, error: &ChatError) {
         match &self.to {
             To::Socket { event, .. } => refusals::refused(event, error),
-            To::Request { .. } => refusals::refused("a request", error),
+            To::Request { .. } => refusals::refused(refusals::REQUEST, error),
         }
         let temp_id = self.temp_id.as_deref();
         match self.to {

@@ -30,7 +30,7 @@ impl Form {
 
     /// A response that is a refusal.
     pub(crate) fn refuse(self, error: &ChatError) -> Response {
-        refusals::refused("a request", error);
+        refusals::refused(refusals::REQUEST, error);
         self.render(error).into_response()
     }
 }
