@@ -1,12 +1,13 @@
-//! Finding a message that a command names, with its room and author.
+//! Where a message is: for commands that name one, with its room and author, and for cursors, with its place. One look-up
+//! answers both, however many are asked for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlor_core::error::ChatError;
-use parlor_core::event::{Actor, Role};
-use parlor_core::ids::{MessageId, Offset, Partition, RoomId};
+use parlor_core::event::{Actor, Kind, Role};
+use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::Placed;
 
@@ -90,12 +91,7 @@ pub(crate) async fn place(shared: &Arc<Shared>, id: MessageId, room: Option<&Roo
 
 /// The same of many, in their order.
 async fn places(shared: &Arc<Shared>, ids: &[MessageId], room: Option<&RoomId>) -> Vec<Result<Place, ChatError>> {
-    let mut known: HashMap<MessageId, Place> = HashMap::with_capacity(ids.len());
-    known.extend(ids.iter().filter_map(|id| Some((*id, shared.hub.recent.find(*id)?))));
-    let mut missing: Vec<MessageId> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
-    missing.sort_unstable();
-    missing.dedup();
-    let rest = stored(shared, missing, room, &mut known).await;
+    let (known, rest) = look_up(shared, ids, room, Wanted::Room).await;
     let absent = rest.err().unwrap_or_else(|| ChatError::not_found("message"));
     let here = |place: &&Place| !place.deleted && room.is_none_or(|room| *room == place.room);
     let each = ids.iter().map(|id| match known.get(id) {
@@ -103,6 +99,82 @@ async fn places(shared: &Arc<Shared>, ids: &[MessageId], room: Option<&RoomId>) 
         None => Err(absent.clone()),
     });
     each.collect()
+}
+
+/// The place of a message that serves as a cursor, deleted or not.
+///
+/// # Errors
+/// `bad_request`, naming the cursor: the room has no such message. `busy`: that cannot be told now.
+pub(super) async fn cursor(shared: &Arc<Shared>, room: &RoomId, id: MessageId) -> Result<Seq, ChatError> {
+    let (mut seqs, rest) = seqs(shared, room, &[id]).await;
+    match (seqs.remove(&id), rest) {
+        (Some(seq), _) => Ok(seq),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(ChatError::field("cursor", "no message of this room has that id")),
+    }
+}
+
+/// The places of messages in a room, deleted or not, as [`look_up`] finds them.
+pub(super) async fn seqs(
+    shared: &Arc<Shared>,
+    room: &RoomId,
+    ids: &[MessageId],
+) -> (HashMap<MessageId, Seq>, Result<(), ChatError>) {
+    let (found, rest) = look_up(shared, ids, Some(room), Wanted::Seq).await;
+    let here = found.into_iter().filter(|(_, place)| place.room == *room);
+    (here.filter_map(|(id, place)| Some((id, place.seq?))).collect(), rest)
+}
+
+/// What is asked of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Its room and author, which is known from the moment it is accepted.
+    Room,
+    /// Its place too, which is known once it is delivered.
+    Seq,
+}
+
+impl Wanted {
+    fn known(self, shared: &Shared, id: MessageId) -> Option<Place> {
+        shared.hub.recent.find(id).filter(|place| self == Self::Room || place.seq.is_some())
+    }
+}
+
+/// What this gateway remembers of these messages, else the store. The error is about those that are not among the found:
+/// `Ok`, they are nowhere; `busy`, they may be somewhere all the same.
+async fn look_up(
+    shared: &Arc<Shared>,
+    ids: &[MessageId],
+    room: Option<&RoomId>,
+    wanted: Wanted,
+) -> (HashMap<MessageId, Place>, Result<(), ChatError>) {
+    let mut known: HashMap<MessageId, Place> = HashMap::with_capacity(ids.len());
+    known.extend(ids.iter().filter_map(|id| Some((*id, wanted.known(shared, *id)?))));
+    let mut missing: Vec<MessageId> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let rest = stored(shared, missing, room, wanted, &mut known).await;
+    (known, rest)
+}
+
+/// What was delivered in a room a moment ago, perhaps to other gateways alone. Nothing while the fan-out is away.
+async fn delivered(shared: &Shared, room: &RoomId, missing: &[MessageId], found: &mut HashMap<MessageId, Place>) {
+    let fanout = &shared.ports.fanout;
+    let recent = fanout.recent(room, Seq::ZERO, Seq::MAX, fanout.remembers()).await.unwrap_or_default();
+    for delivery in &recent {
+        let id = MessageId(delivery.event.id.0);
+        if matches!(delivery.event.kind, Kind::MessageSent(_)) && missing.contains(&id) {
+            let (room, sender) = (room.clone(), delivery.event.actor.id.clone());
+            found.insert(id, Place { room, sender, seq: Some(delivery.seq), deleted: false });
+        }
+    }
+    for delivery in &recent {
+        if let Kind::MessageDeleted { message } = delivery.event.kind
+            && let Some(place) = found.get_mut(&message)
+        {
+            place.deleted = true;
+        }
+    }
 }
 
 /// Asks the store, and waits for it while it lags: what is missing then was not there once the store had seen all that
@@ -114,6 +186,7 @@ async fn stored(
     shared: &Arc<Shared>,
     mut missing: Vec<MessageId>,
     room: Option<&RoomId>,
+    wanted: Wanted,
     found: &mut HashMap<MessageId, Place>,
 ) -> Result<(), ChatError> {
     let busy = |error: Unavailable| {
@@ -129,6 +202,12 @@ async fn stored(
             let Placed { message, room, seq, sender, deleted } = place;
             found.insert(message, Place { room, sender, seq: Some(seq), deleted });
         }
+        missing.retain(|id| !found.contains_key(id));
+        if let (Some(room), None, false) = (room, &ends, missing.is_empty()) {
+            delivered(shared, room, &missing, found).await;
+        }
+        // What was accepted here a moment ago is placed by its echo.
+        found.extend(missing.iter().filter_map(|id| Some((*id, wanted.known(shared, *id)?))));
         missing.retain(|id| !found.contains_key(id));
         if caught_up || missing.is_empty() {
             break;
@@ -172,7 +251,7 @@ async fn log_ends(shared: &Shared, room: Option<&RoomId>) -> Result<Vec<(Partiti
 #[cfg(test)]
 mod tests {
     use parlor_core::error::Code;
-    use parlor_core::event::{Kind, RoomKind};
+    use parlor_core::event::RoomKind;
 
     use super::*;
     use crate::stage::{Calls, Stage, user};
@@ -210,5 +289,35 @@ mod tests {
         let found = messages(&stage.shared, &user("ben"), &[new, old], Some(&room)).await;
         assert_eq!(found[0].as_ref().expect_err("nobody knows").code, Code::Busy);
         assert_eq!(found[1].as_ref().expect("a place").room, room);
+    }
+
+    #[tokio::test]
+    async fn a_cursor_is_waited_for_as_any_message_is() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let id = stage.say(&room, "ann", "hello").await;
+        let stored = async {
+            tokio::time::sleep(PATIENCE / 4).await;
+            stage.persist().await;
+        };
+        let (found, ()) = tokio::join!(cursor(&stage.shared, &room, id), stored);
+        let seq = found.expect("a place");
+        assert_eq!(seqs(&stage.shared, &room, &[id]).await.0.get(&id), Some(&seq));
+        let elsewhere = stage.room("group_2", RoomKind::Group, &["ann"]).await;
+        for (room, id) in [(&elsewhere, id), (&room, MessageId::now())] {
+            let refused = cursor(&stage.shared, room, id).await.expect_err("not there");
+            assert_eq!((refused.code, refused.field), (Code::BadRequest, Some("cursor")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_deleted_message_is_still_a_cursor() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let id = stage.say(&room, "ann", "oops").await;
+        stage.tell(&room, "ann", Kind::MessageDeleted { message: id }).await;
+        stage.persist().await;
+        assert!(cursor(&stage.shared, &room, id).await.is_ok());
+        assert_eq!(place(&stage.shared, id, Some(&room)).await.expect_err("deleted").code, Code::NotFound);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parlor_core::command::{Cursor, Direction, History};
 use parlor_core::error::ChatError;
 use parlor_core::event::{Delivery, Role, RoomKind};
-use parlor_core::ids::{MessageId, RoomId, Seq};
+use parlor_core::ids::{RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
 use parlor_core::ports::store::{Read, StoredMessage};
@@ -14,7 +14,7 @@ use parlor_core::time::Timestamp;
 use super::Reply;
 use super::overlay::lay_over;
 use super::page::{heads, page};
-use super::quotes;
+use super::{find, quotes};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub;
@@ -138,7 +138,7 @@ async fn bounds(shared: &Arc<Shared>, history: &History) -> Result<Bounds, ChatE
     let Some(cursor) = history.cursor else { return Ok(everything) };
     let place = match cursor {
         Cursor::Seq(seq) => seq,
-        Cursor::Message(id) => place(shared, &history.room, id).await?,
+        Cursor::Message(id) => find::cursor(shared, &history.room, id).await?,
         Cursor::Time(time) => {
             let partition = shared.ports.log.partition_of(&history.room);
             let (first, applied) = shared.ports.store.seq_at(&history.room, partition, time).await.map_err(busy)?;
@@ -168,30 +168,6 @@ pub(super) async fn before_time(shared: &Arc<Shared>, room: &RoomId, time: Times
         Some(first) => Seq(first.0.saturating_sub(1)),
         None => Seq::new(shared.ports.log.generation(), applied),
     })
-}
-
-/// The place of a message that serves as a cursor.
-pub(super) async fn place(shared: &Arc<Shared>, room: &RoomId, id: MessageId) -> Result<Seq, ChatError> {
-    if let Some(place) = shared.hub.recent.find(id)
-        && let (true, Some(seq)) = (place.room == *room, place.seq)
-    {
-        return Ok(seq);
-    }
-    let stored = shared.ports.store.message(id).await.map_err(busy)?;
-    if let Some(stored) = stored.filter(|stored| stored.room == *room) {
-        return Ok(stored.seq);
-    }
-    // Delivered elsewhere a moment ago, and not stored yet.
-    let cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, 100).await.unwrap_or_default();
-    if let Some(found) = cached.iter().find(|delivery| delivery.event.id == id.into()) {
-        return Ok(found.seq);
-    }
-    let partition = shared.ports.log.partition_of(room);
-    let ends = shared.ports.log.ends(partition).await.map_err(busy)?;
-    if shared.ports.store.position(partition).await.map_err(busy)?.offset.next() < ends.next {
-        return Err(ChatError::busy("the cursor's message may not be stored yet"));
-    }
-    Err(ChatError::field("cursor", "no message of this room has that id"))
 }
 
 pub(super) fn busy(error: Unavailable) -> ChatError {

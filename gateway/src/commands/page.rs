@@ -1,10 +1,11 @@
 //! A page of messages as they are now: the store's, with what it does not have yet laid over it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parlor_core::error::ChatError;
 use parlor_core::event::{Delivery, Kind, Message};
-use parlor_core::ids::{Offset, RoomId, Seq};
+use parlor_core::ids::{MessageId, Offset, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
 use parlor_core::ports::store::{self, Read, StoredMessage};
@@ -87,13 +88,49 @@ async fn drop_resends(
     tail: &[Delivery],
 ) -> Result<(), ChatError> {
     let Some(first) = tail.first().map(|delivery| delivery.seq) else { return Ok(()) };
-    let mut resent = Vec::new();
-    for message in messages.iter().filter(|message| message.seq >= first) {
-        let stored = shared.ports.store.message(message.id).await.map_err(busy)?;
-        if stored.is_some_and(|stored| stored.seq < message.seq) {
-            resent.push(message.seq);
-        }
+    let asked: Vec<MessageId> =
+        messages.iter().filter(|message| message.seq >= first).map(|message| message.id).collect();
+    if asked.is_empty() {
+        return Ok(());
     }
-    messages.retain(|message| !resent.contains(&message.seq));
+    let places = shared.ports.store.places(&asked).await.map_err(busy)?;
+    let earliest: HashMap<MessageId, Seq> = places.iter().map(|place| (place.message, place.seq)).collect();
+    messages.retain(|message| earliest.get(&message.id).is_none_or(|stored| *stored >= message.seq));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::event::RoomKind;
+    use parlor_core::ports::log::Position;
+    use parlor_core::ports::store::Store;
+
+    use super::*;
+    use crate::stage::{Calls, Stage};
+
+    #[tokio::test]
+    async fn a_page_of_messages_sent_again_is_looked_up_at_once() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann"]).await;
+        for n in 0..20 {
+            stage.say(&room, "ann", &format!("m{n}")).await;
+        }
+        let raw = tail(&stage.shared, &room, Position::START.offset, None).await.expect("a tail");
+        stage.persist().await;
+        let partition = stage.shared.ports.log.partition_of(&room);
+        let all = Read { room: &room, partition, after: Seq::ZERO, before: Seq::MAX, limit: 50, newest_first: false };
+        let mut messages = stage.store.messages(all).await.expect("messages").rows;
+        let (first, again) = messages.split_at_mut(10);
+        assert_eq!((first.len(), again.len()), (10, 10));
+        for message in again {
+            message.seq = Seq(message.seq.0 + 1_000);
+        }
+        let calls = Calls::default();
+        {
+            let _counting = calls.count();
+            drop_resends(&stage.shared, &mut messages, &raw.events).await.expect("looked up");
+        }
+        assert_eq!(messages.len(), 10, "those at a later place than the store's are left out");
+        assert_eq!((calls.of("places"), calls.of("message")), (1, 0));
+    }
 }

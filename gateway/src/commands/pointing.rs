@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Ephemeral, RoomKind};
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
@@ -14,7 +14,7 @@ use parlor_core::ports::store::Read;
 use parlor_core::receipts::Pointers;
 use parlor_core::time::Timestamp;
 
-use super::{Reply, find, history};
+use super::{Reply, find};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::receipts::{READ_WITHIN, SLOWLY};
@@ -22,9 +22,6 @@ use crate::vocabularies::Answer;
 
 /// Messages that a channel hears of at once.
 const NAMED: usize = 100;
-/// How long the places of all messages named are waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
-const LOOK: Duration = Duration::from_millis(25);
 
 pub(super) struct Pointing {
     pub(super) room: Option<RoomId>,
@@ -85,33 +82,29 @@ async fn places(shared: &Arc<Shared>, caller: &Caller, to: &Pointing) -> Result<
         shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
     }
     let found = find::messages(shared, &caller.user, &unknown, to.room.as_ref()).await;
-    let until = Instant::now() + PATIENCE;
+    let mut unplaced: HashMap<RoomId, Vec<MessageId>> = HashMap::new();
     for (message, found) in unknown.into_iter().zip(found) {
         match found {
             Ok(place) => match place.seq {
                 Some(seq) => add(place.room, seq),
                 // Sent here a moment ago: its place comes with its echo.
-                None => match placed(shared, &place.room, message, until).await {
-                    Ok(seq) => add(place.room, seq),
-                    Err(error) => missing = Some(error),
-                },
+                None => unplaced.entry(place.room).or_default().push(message),
             },
             Err(error) => missing = Some(error),
         }
     }
+    let looked_up = unplaced.into_iter().map(|(room, messages)| async move {
+        let (seqs, rest) = find::seqs(shared, &room, &messages).await;
+        (room, seqs, rest)
+    });
+    // Side by side: the store is waited for once.
+    for (room, seqs, rest) in join_all(looked_up).await {
+        seqs.into_values().for_each(|seq| add(room.clone(), seq));
+        missing = missing.or(rest.err());
+    }
     match missing {
         Some(error) if places.is_empty() => Err(error),
         _ => Ok(places),
-    }
-}
-
-/// The place of a message that was sent a moment ago, once anybody knows it: waited for until `until`.
-async fn placed(shared: &Arc<Shared>, room: &RoomId, message: MessageId, until: Instant) -> Result<Seq, ChatError> {
-    loop {
-        match history::place(shared, room, message).await {
-            Err(error) if error.code == Code::Busy && Instant::now() < until => tokio::time::sleep(LOOK).await,
-            found => return found,
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use parlor_core::error::ChatError;
 use parlor_core::event::{Delivery, Kind};
 use parlor_core::ids::{MessageId, RoomId, Seq};
 
-use super::{Reply, history, page, quotes, veil};
+use super::{Reply, find, history, page, quotes, veil};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub::{self, Gap, Unread};
@@ -32,7 +32,7 @@ async fn read(
     let below = history::readable(shared, caller, room).await?;
     let after = match after {
         Cursor::Seq(seq) => seq,
-        Cursor::Message(id) => history::place(shared, room, id).await?,
+        Cursor::Message(id) => find::cursor(shared, room, id).await?,
         Cursor::Time(time) => history::before_time(shared, room, time).await?,
     };
     let end = hub::reaches(shared, room).await.map_err(|error| unread(&error))?;
