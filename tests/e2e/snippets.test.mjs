@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import { bundledPage } from "../lib/browser.mjs";
-import { ask, client, connect, done, history, newUser, tokenOf } from "../lib/clients.mjs";
+import { ask, client, connect, done, history, newChannel, newUser, send, tokenOf } from "../lib/clients.mjs";
 import { NGINX, ROOT } from "../lib/place.mjs";
 import { solo } from "../lib/process.mjs";
 import { rest } from "../lib/rest.mjs";
@@ -312,4 +312,30 @@ test("the load test's script is the document's, letter by letter", async () => {
     readFile(`${ROOT}/loadtest/artillery.yml`, "utf8"),
   ]);
   assert.equal(ours, document);
+});
+
+test("the dotted document's infinite scroll runs to the first message", async (t) => {
+  const user = newUser("Ann");
+  const socket = await connect(t, user);
+  const roomId = await newChannel(socket);
+  const count = 120;
+  for (let n = 0; n < count; n++) await send(socket, roomId, `${n}`);
+  // The body of a component, as the document shows it.
+  const before = 'import { useEffect, useState } from "react";\nexport const useMessages = (socket, roomId, scrollTop) => {\n';
+  const script = await bundle("dotted/infinite-scroll.ts", "scroll-page.mjs", { before, after: "\nreturn { messages, cursor, hasMore };\n};\n" });
+  const page = await bundledPage(t, script);
+  await page.evaluate(([url, token, roomId]) => window.render(url, token, roomId), [NGINX, await tokenOf(user), roomId]);
+  const list = () => page.evaluate(() => ({ ...window.list, messages: window.list.messages.map(({ content }) => content) }));
+  for (const loaded of [50, 100, 120]) {
+    await until(`${loaded} messages are shown`, async () => (await list()).messages.length === loaded);
+    // Away from the top and back to it, for the next page.
+    for (const top of [40, 0]) {
+      await page.evaluate((top) => (document.querySelector("main").scrollTop = top), top);
+      await until("it has scrolled", async () => (await list()).scrollTop === top);
+    }
+  }
+  const { messages, cursor, hasMore } = await list();
+  assert.deepEqual(messages, Array.from({ length: count }, (_, n) => `${count - 1 - n}`));
+  assert.deepEqual([cursor, hasMore], [null, false]);
+  assert.deepEqual(page.errors, []);
 });

@@ -44,9 +44,12 @@ export async function run(name, { url, token, names = {}, declares = [], wants =
 /** A snippet that is no script, as it stands. */
 export const text = (name) => readFile(new URL(name, snippets), "utf8");
 
-/** A script for a browser: `snippets/<page>`, which imports the snippet under the name `snippet`. */
-export async function bundle(name, page, { url, token }) {
-  const contents = await read(name, { url, token });
+/**
+ * A script for a browser: `snippets/<page>`, which imports the snippet under the name `snippet`. What the document leaves
+ * around it stands in `before` and `after`.
+ */
+export async function bundle(name, page, { url, token, before = "", after = "" }) {
+  const contents = before + (await read(name, { url, token })) + after;
   const snippet = {
     name: "snippet",
     setup(build) {
