@@ -1,7 +1,7 @@
 // Who comes in, as whom, and until when.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, client, connect, done, newUser, send, tokenOf } from "../lib/clients.mjs";
+import { ask, client, connect, done, newUser, randomUUID, send, tokenOf } from "../lib/clients.mjs";
 import { NGINX } from "../lib/place.mjs";
 import { forge, gentoken, solo } from "../lib/process.mjs";
 import { heard, sleep, until } from "../lib/wait.mjs";
@@ -139,4 +139,16 @@ test("connection.disconnect ends the connection", async (t) => {
   assert.deepEqual(await done(socket, "connection.disconnect"), {});
   assert.equal(await closed, "io server disconnect");
   await until("it stays away", () => !socket.active);
+});
+
+test("a client that the server has disconnected connects again at once and is let in", async (t) => {
+  const socket = await connect(t, newUser("Ann"), { auth: { vocabulary: "snake" } });
+  const roomId = `room-${randomUUID().slice(0, 8)}`;
+  await done(socket, "join_room", { roomId });
+  // As the snake document's client does.
+  const back = heard(socket, "connect");
+  socket.on("disconnect", (reason) => reason === "io server disconnect" && socket.connect());
+  socket.emit("connection.disconnect");
+  await back;
+  assert.equal((await done(socket, "join_room", { roomId })).roomId, roomId);
 });

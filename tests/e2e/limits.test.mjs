@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, connect, done, history, newChannel, newUser, randomUUID, send } from "../lib/clients.mjs";
 import { extraGateway, solo } from "../lib/process.mjs";
+import { rest } from "../lib/rest.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
 test("the eleventh message in a minute is refused as the documents say, over two gateways together", async (t) => {
@@ -73,4 +74,23 @@ test("rooms and typing have limits of their own, and snake hears them in its for
   assert.equal(error.code, "RATE_LIMIT_EXCEEDED");
   assert.equal(error.window, 60);
   assert.ok(error.retryAfter >= 1);
+});
+
+test("messages by socket and by request share one limit, and a request over it gets 429 with Retry-After", async (t) => {
+  const url = await solo(t, "limits.message=3/60s");
+  const ann = newUser("Ann");
+  const socket = await connect(t, ann, { url });
+  const roomId = await newChannel(socket);
+  const post = (path, body) => rest(ann, "POST", path, body, { url });
+  await send(socket, roomId, "by socket");
+  const routes = [[`/api/rooms/${roomId}/messages`, { content: "by request" }], ["/api/messages", { conversation_id: roomId, content: "by the other" }]];
+  for (const [path, body] of routes) assert.equal((await post(path, body)).status, 201, path);
+  assert.equal((await ask(socket, "message.send", { roomId, content: "over" })).error, "RATE_LIMIT_EXCEEDED");
+  for (const [path, body] of routes) {
+    const { status, body: refusal, headers } = await post(path, body);
+    const { error, retryable, limit, window, retryAfter } = refusal;
+    assert.deepEqual([status, error, retryable, limit, window], [429, "RATE_LIMIT_EXCEEDED", true, 3, 60], path);
+    assert.ok(retryAfter >= 1 && retryAfter <= 60 && headers.get("retry-after") === `${retryAfter}`, `${path}: ${headers.get("retry-after")}`);
+  }
+  assert.deepEqual((await history(socket, roomId)).map(({ content }) => content), ["by socket", "by request", "by the other"]);
 });

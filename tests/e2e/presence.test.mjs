@@ -112,7 +112,7 @@ test("a client that is back within the grace was never away", async (t) => {
   assert.deepEqual(changes.filter(({ userId }) => userId === ben.user.id), []);
 });
 
-test("snake hears presence_update and a heartbeat", async (t) => {
+test("snake hears presence_update and a heartbeat every 15 s", async (t) => {
   const dotted = await connect(t, newUser("Ann"));
   const roomId = await newChannel(dotted);
   const snake = await connect(t, newUser("Ben"), { auth: { vocabulary: "snake" } });
@@ -125,6 +125,10 @@ test("snake hears presence_update and a heartbeat", async (t) => {
   assert.deepEqual(await update, { userId: third.id, status: "online" });
   assert.deepEqual(await ask(snake, "heartbeat"), {});
   await beat;
+  const began = Date.now();
+  await heard(snake, "heartbeat", () => true, 17_000);
+  const every = Date.now() - began;
+  assert.ok(every > 13_000, `the next came after ${every} ms`);
 });
 
 test("a change of presence is told to rooms and not to users: it costs as much in a room of two as in one of twelve", async (t) => {

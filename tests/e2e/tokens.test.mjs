@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ask, client, connect, done, newUser, randomUUID, send } from "../lib/clients.mjs";
 import { CLUSTER_DIR, NGINX, gatewayUrl } from "../lib/place.mjs";
-import { forge, gentoken, solo } from "../lib/process.mjs";
+import { forge, gentoken, solo, soloIn } from "../lib/process.mjs";
 import { expecting, refreshCookie, request } from "../lib/rest.mjs";
 import { heard, sleep, until } from "../lib/wait.mjs";
 
@@ -123,11 +123,19 @@ test("a token that ends on a live socket is told, and a refreshed one goes on, l
 
 test("JWT_SECRET and JWT_EXPIRATION sign and end tokens", async (t) => {
   const secret = `a secret of a test's own, ${randomUUID()}`;
-  const url = await solo(t, `auth.secret=${secret}`);
+  const url = await soloIn(t, { JWT_SECRET: secret, JWT_EXPIRATION: "2h" });
   assert.equal((await comesIn(t, url, forge(claims(), { secret }))).welcome.userId, "u1");
   assert.deepEqual(await refusals(t, url, forge(claims(), { secret: SECRET })), REFUSED);
-  const { exp, iat } = JSON.parse(Buffer.from((await gentoken("u1", "U")).split(".")[1], "base64url"));
-  assert.equal(exp - iat, 3_600);
+  const lives = (token) => {
+    const { exp, iat } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+    return exp - iat;
+  };
+  const registration = { body: { username: `ann-${randomUUID().slice(0, 8)}`, password: "correct horse" } };
+  const { body: { token } } = await expecting(201, url, "POST", "/api/auth/register", registration);
+  assert.equal(lives(token), 7_200);
+  const [header, body, signature] = token.split(".");
+  assert.equal(signature, createHmac("sha256", secret).update(`${header}.${body}`).digest("base64url"));
+  assert.equal(lives(await gentoken("u1", "U")), 3_600, "without the variable");
 });
 
 // ---- external issuers ---------------------------------------------------------------------------------------------------

@@ -31,7 +31,10 @@ export function forge(claims, { header = { alg: "HS256", typ: "JWT" }, secret = 
  * One process with everything in it, on a port of its own and with data that go with it. `settings` are
  * `section.name=value` texts; limits are off unless they say otherwise.
  */
-export async function solo(t, ...settings) {
+export const solo = (t, ...settings) => soloIn(t, {}, ...settings);
+
+/** The same, with these variables in its environment. */
+export async function soloIn(t, variables, ...settings) {
   const data = await mkdtemp(join(tmpdir(), "parlor-solo-"));
   const tiers = ["message", "file", "room_create", "typing", "login", "register"];
   const limits = tiers.map((tier) => `limits.${tier}=off`).concat("limits.spam=0s");
@@ -39,7 +42,7 @@ export async function solo(t, ...settings) {
   const port = await freePort();
   const args = ["solo", "--listen", `127.0.0.1:${port}`, "--data-dir", data];
   const sets = [...own, ...settings].flatMap((setting) => ["--set", setting]);
-  const url = await serve(t, [...args, ...sets], bareEnvironment(), port);
+  const url = await serve(t, [...args, ...sets], bareEnvironment(variables), port);
   t.after(() => rm(data, { recursive: true, force: true }));
   return url;
 }
