@@ -189,3 +189,30 @@ test("cafe: presence says of each user in which café, how and since when", asyn
     assert.ok(Date.parse(lastSeen) >= begun - 1_000 && Date.parse(lastSeen) <= Date.now() + 1_000, lastSeen);
   }
 });
+
+test("cafe: the ten most frequent words are told, highest first, at most once in 5 s, and are what a request gets", async (t) => {
+  const cafeId = newCafe();
+  const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
+  const told = [];
+  ben.socket.on("topics:update", (update) => told.push({ ...update, at: Date.now() }));
+  const words = "espresso lungo ristretto macchiato cappuccino americano cortado doppio affogato mocha frappe galao".split(" ");
+  // Each message changes who is first, so that there is something to tell all the time.
+  for (let n = 0; told.length === 0; n++) {
+    assert.ok(n < 100, "nothing was told");
+    await ask(ann.socket, "message:send", { cafeId, content: `${n} ${words[n % words.length]}` });
+    await sleep(150);
+  }
+  // So far no word is ahead of another by more than one; from here on each is by two of the next.
+  for (let n = 0; n < words.length; n++) {
+    const content = words.slice(0, n + 1).map((word) => `${word} ${word}`).join(" ");
+    await ask(ann.socket, "message:send", { cafeId, content });
+  }
+  const wanted = words.slice(0, 10);
+  await until("it is told", () => told.at(-1).topics.join() === wanted.join(), { within: 20_000 });
+  assert.deepEqual(Object.keys(told[0]).sort(), ["at", "cafeId", "topics"]);
+  for (const [n, { cafeId: of, topics, at }] of told.entries()) {
+    assert.ok(of === cafeId && topics.length <= 10, JSON.stringify(topics));
+    assert.ok(n === 0 || at - told[n - 1].at > 4_000, `told again after ${at - told[n - 1]?.at} ms`);
+  }
+  assert.deepEqual(await answered(200, ben.user, "GET", `/api/chat/topics/${cafeId}`), { cafeId, topics: wanted });
+});

@@ -1,9 +1,10 @@
 // The flows of the conversations document: a message from the click to the check marks, and who is typing.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, connect, newUser } from "../lib/clients.mjs";
+import { ask, client, connect, done, newUser, tokenOf } from "../lib/clients.mjs";
+import { NGINX } from "../lib/place.mjs";
 import { answered, rest } from "../lib/rest.mjs";
-import { heard, until } from "../lib/wait.mjs";
+import { heard, sleep, until } from "../lib/wait.mjs";
 
 const CONVERSATIONS = { auth: { vocabulary: "conversations" } };
 
@@ -17,6 +18,13 @@ async function pair(t) {
   const [ann, ben] = people;
   const { id } = await answered(201, ann.user, "POST", "/api/conversations/direct", { user_id: ben.user.id });
   return { ann, ben, id };
+}
+
+/** Whoever has heard something in the conversation is in it: what is told and forgotten no longer passes them by. */
+async function bothThere({ ann, ben, id }) {
+  const here = heard(ben.socket, "chat:message_received", (message) => message.conversation_id === id);
+  await ask(ann.socket, "chat:message_send", { conversationId: id, content: "here?" });
+  await here;
 }
 
 test("conversations: a message by request is heard by all, moves the conversation up, and gets its check marks", async (t) => {
@@ -59,10 +67,7 @@ test("conversations: a message is taken although nobody is there, and a stranger
 
 test("conversations: typing is passed to the others, and its end at once", async (t) => {
   const { ann, ben, id } = await pair(t);
-  // Who has heard something in the conversation is in it; typing is told to nobody twice.
-  const here = heard(ben.socket, "chat:message_received", (message) => message.conversation_id === id);
-  await ask(ann.socket, "chat:message_send", { conversationId: id, content: "here?" });
-  await here;
+  await bothThere({ ann, ben, id });
   let own = 0;
   ann.socket.on("chat:user_typing", () => own++);
   for (const isTyping of [true, false]) {
@@ -73,4 +78,96 @@ test("conversations: typing is passed to the others, and its end at once", async
     assert.ok(Date.parse(timestamp));
   }
   assert.equal(own, 0, "never to the typist");
+});
+
+test("conversations: presence:offline hides, still hears; presence:online is told once, repeated not at all", async (t) => {
+  const { ann, ben, id } = await pair(t);
+  await bothThere({ ann, ben, id });
+  const say = async (event) => assert.deepEqual(await ann.socket.timeout(10_000).emitWithAck(event), { success: true });
+  const changes = [];
+  const changed = (wanted) => heard(ben.socket, "user:status_changed", ({ userId, status }) => userId === ann.user.id && status === wanted);
+  let told = changed("offline");
+  await say("presence:offline");
+  const { timestamp, ...change } = await told;
+  assert.deepEqual(change, { userId: ann.user.id, status: "offline" });
+  assert.ok(Date.parse(timestamp));
+  const still = heard(ann.socket, "chat:message_received", ({ content }) => content === "psst");
+  await ask(ben.socket, "chat:message_send", { conversationId: id, content: "psst" });
+  await still;
+
+  ben.socket.on("user:status_changed", ({ userId, status }) => userId === ann.user.id && changes.push(status));
+  told = changed("online");
+  await say("presence:online");
+  await told;
+  for (let n = 0; n < 3; n++) await say("presence:online");
+  // Longer than changes are held back to be merged.
+  await sleep(1_000);
+  told = changed("offline");
+  await say("presence:offline");
+  await told;
+  assert.deepEqual(changes, ["online", "offline"]);
+});
+
+test("conversations: who returns is told how many messages wait, and is given them in order, once", async (t) => {
+  const { ann, ben, id } = await pair(t);
+  const delivered = heard(ann.socket, "chat:message_status_updated", ({ status }) => status === "delivered", 20_000);
+  await bothThere({ ann, ben, id });
+  await delivered;
+  ben.socket.close();
+  const said = ["one", "two", "three"];
+  for (const content of said) await answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content });
+
+  const socket = client(t, NGINX, { token: await tokenOf(ben.user), vocabulary: "conversations" });
+  const told = [];
+  socket.on("messages:waiting", (waiting) => told.push(waiting));
+  socket.on("chat:message_received", ({ content }) => told.push(content));
+  socket.on("connect", () => socket.emit("presence:online"));
+  socket.connect();
+  await until("all of it is there", () => told.length > said.length, { within: 15_000 });
+  // What is said next comes behind all that waited.
+  const next = heard(socket, "chat:message_received", ({ content }) => content === "live");
+  await ask(ann.socket, "chat:message_send", { conversationId: id, content: "live" });
+  await next;
+  assert.deepEqual(told, [{ count: said.length }, ...said, "live"]);
+});
+
+test("conversations: a title that is changed in another vocabulary reaches live clients", async (t) => {
+  const { ann, ben } = await pair(t);
+  const { id } = await answered(201, ann.user, "POST", "/api/conversations/group", { title: "Before", participant_ids: [ben.user.id] });
+  await bothThere({ ann, ben, id });
+  const told = heard(ben.socket, "conversation:updated", ({ action }) => action === "updated");
+  const dotted = await connect(t, ann.user);
+  await done(dotted, "room.update", { roomId: id, name: "After" });
+  const { conversationId, userId, conversation, timestamp } = await told;
+  assert.deepEqual([conversationId, userId, conversation.title], [id, ann.user.id, "After"]);
+  assert.ok(Date.parse(timestamp));
+});
+
+test("conversations: a message by request has a type, text unless it says another", async (t) => {
+  const { ann, ben, id } = await pair(t);
+  const post = (more) => answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content: "x", ...more });
+  const sent = [await post({}), await post({ message_type: "voice" })];
+  assert.deepEqual(sent.map(({ message_type }) => message_type), ["text", "voice"]);
+  const read = await until("both are in history", async () => {
+    const { messages } = await answered(200, ben.user, "GET", `/api/messages/${id}`);
+    return messages.length === 2 && messages;
+  });
+  assert.deepEqual(read.map((message) => [message.id, message.message_type]), [[sent[1].id, "voice"], [sent[0].id, "text"]]);
+});
+
+test("conversations: delivered and read by request are told to the sender, by whom", async (t) => {
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const sender = await connect(t, ann, CONVERSATIONS);
+  // Known, and gone: no socket of his confirms anything by itself.
+  (await connect(t, ben, CONVERSATIONS)).close();
+  const { id } = await answered(201, ann, "POST", "/api/conversations/direct", { user_id: ben.id });
+  const sent = await answered(201, ann, "POST", "/api/messages", { conversation_id: id, content: "when you can" });
+  for (const [status, by] of [["delivered", "deliveredBy"], ["read", "readBy"]]) {
+    const told = heard(sender, "chat:message_status_updated", ({ messageId }) => messageId === sent.id);
+    const posted = await answered(200, ben, "POST", `/api/messages/${sent.id}/status`, { status_type: status });
+    assert.deepEqual(posted, { message_id: sent.id, status_type: status });
+    const { timestamp, ...update } = await told;
+    assert.deepEqual(update, { messageId: sent.id, conversationId: id, status, [by]: ben.id });
+    assert.ok(Date.parse(timestamp));
+  }
 });

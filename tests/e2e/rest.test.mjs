@@ -99,8 +99,11 @@ test("a request repeated with the same Idempotency-Key posts once and is answere
   const id = randomUUID();
   const own = await post(null, { id, conversation_id: roomId, content: "own" }, "/api/messages");
   assert.equal((await post(null, { id, conversation_id: roomId, content: "own" }, "/api/messages")).id, own.id);
+  const tempId = randomUUID();
+  const temporary = await post(null, { tempId, conversation_id: roomId, content: "temporary" }, "/api/messages");
+  assert.equal((await post(null, { tempId, conversation_id: roomId, content: "temporary" }, "/api/messages")).id, temporary.id);
   const contents = (await history(ben.socket, roomId)).map(({ content }) => content).filter((content) => !content.includes("created"));
-  assert.deepEqual(contents, ["once", "named", "own"]);
+  assert.deepEqual(contents, ["once", "named", "own", "temporary"]);
   const bad = await rest(ann.user, "POST", `/api/rooms/${roomId}/messages`, { content: "x" }, { headers: { "idempotency-key": "x".repeat(300) } });
   assert.equal(bad.status, 400);
 });

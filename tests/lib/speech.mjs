@@ -106,7 +106,7 @@ export const hears = {
     unreacted: ["chat:message_reaction", (e, it) => e.messageId === it.message && e.userId === it.user && e.emoji === it.emoji && e.action === "remove"],
     read: ["chat:message_status_updated", (e, it) => e.messageId === it.message && e.status === "read" && e.readBy === it.user],
     typing: ["chat:user_typing", (e, it) => e.conversationId === it.room && e.userId === it.user && e.username === it.name && e.isTyping === true && e.timestamp],
-    away: ["user:status_changed", (e, it) => e.userId === it.user && e.status === "online"],
-    offline: ["user:status_changed", (e, it) => e.userId === it.user && e.status === "offline"],
+    away: ["user:status_changed", (e, it) => e.userId === it.user && e.status === "online" && Date.parse(e.timestamp) > 0],
+    offline: ["user:status_changed", (e, it) => e.userId === it.user && e.status === "offline" && Date.parse(e.timestamp) > 0],
   },
 };
