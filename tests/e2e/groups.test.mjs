@@ -22,20 +22,38 @@ const refused = async ({ socket }, event, payload, error) =>
 test("members are added and removed, hear it at once, and the group says so", async (t) => {
   const [ann, ben, cem, dea] = await people(t, "Ann", "Ben", "Cem", "Dea");
   const roomId = await newGroup(ann, [ben], "Crew");
+  // Told together or one after the other, by whom and when.
+  const changes = ({ socket }, event) => {
+    const told = [];
+    socket.on(event, (change) => told.push(change));
+    return async (...whom) => {
+      const ids = () => told.flatMap(({ memberIds }) => memberIds).sort();
+      await until(`${event} tells of all`, () => ids().length >= whom.length);
+      assert.deepEqual(ids(), whom.map(({ user }) => user.id).sort());
+      for (const { memberIds, timestamp, seq, ...change } of told) {
+        assert.deepEqual(change, { roomId, userId: ann.user.id });
+        assert.ok(Date.parse(timestamp) && ["number", "undefined"].includes(typeof seq), `${timestamp} ${seq}`);
+      }
+    };
+  };
   const told = heard(ben.socket, "room.joined", ({ userId }) => userId === cem.user.id);
   const own = [cem, dea].map(({ socket }) => heard(socket, "room.created", (room) => room.roomId === roomId));
+  const added = changes(ben, "room.members.add");
   const memberIds = [cem.user.id, dea.user.id, ben.user.id, cem.user.id];
   const { room } = await done(ann.socket, "room.members.add", { roomId, memberIds });
   assert.equal(room.memberCount, 4, "who is there already stays, each once");
   assert.equal((await told).userName, "Cem");
+  await added(cem, dea);
   await Promise.all(own);
   const received = heard(ben.socket, "message.received", ({ content }) => content === "here");
   await send(cem.socket, roomId, "here");
   await received;
 
   const gone = heard(cem.socket, "room.left", (left) => left.roomId === roomId && left.userId === cem.user.id);
+  const removed = [ben, cem].map((person) => changes(person, "room.members.remove"));
   await done(ann.socket, "room.members.remove", { roomId, memberIds: [cem.user.id] });
   await gone;
+  for (const told of removed) await told(cem);
   await until("Cem sends no more", async () => (await ask(cem.socket, "message.send", { roomId, content: "x" })).error === "not_found", {
     within: 5_000,
   });

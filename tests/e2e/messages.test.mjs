@@ -1,8 +1,10 @@
 // Messages: what they carry, how they change, and how each vocabulary shows them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, connect, connectOn, done, history, newChannel, newGroup, newUser, send } from "../lib/clients.mjs";
+import { ask, client, connect, connectOn, done, history, newChannel, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
 import { storedIds, sql } from "../lib/cluster.mjs";
+import { NGINX } from "../lib/place.mjs";
+import { gentoken } from "../lib/process.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
 async function two(t) {
@@ -13,6 +15,35 @@ async function two(t) {
   }
   return people;
 }
+
+test("a send without an ack is answered by message.sent, and all hear it with its sender's name and picture", async (t) => {
+  const ann = newUser("Ann");
+  const picture = "https://example.com/ann.png";
+  const socket = client(t, NGINX, { token: await gentoken(ann.id, ann.name, "--avatar", picture) });
+  const ready = heard(socket, "connection.authenticated");
+  socket.connect();
+  await ready;
+  const ben = { user: newUser("Ben") };
+  ben.socket = await connect(t, ben.user);
+  const roomId = await newGroup({ user: ann, socket }, [ben]);
+  const tempId = randomUUID();
+  const [answer, received] = [heard(socket, "message.sent"), heard(ben.socket, "message.received", ({ content }) => content === "look")];
+  socket.emit("message.send", { roomId, content: "look", metadata: { n: 1 }, tempId });
+  const { messageId, timestamp, seq, ...sent } = await answer;
+  assert.deepEqual(sent, { tempId, roomId, status: "sent" });
+  const { seq: place, tempId: own, ...message } = await received;
+  assert.deepEqual(message, {
+    messageId, roomId, senderId: ann.id, senderName: "Ann", senderAvatar: picture, content: "look", type: "text", metadata: { n: 1 }, timestamp,
+  });
+  assert.ok(Date.parse(timestamp) && typeof place === "number" && [undefined, place].includes(seq) && [undefined, tempId].includes(own));
+  const { members } = await done(ben.socket, "room.members.list", { roomId });
+  assert.equal(members.find(({ userId }) => userId === ann.id).userAvatar, picture);
+  const edited = heard(ben.socket, "message.edited");
+  await done(socket, "message.edit", { messageId, content: "look here" });
+  await edited;
+  const page = await history(ben.socket, roomId);
+  assert.ok(Date.parse(page.at(-1).editedAt) >= Date.parse(timestamp), "what was edited says when");
+});
 
 test("an edit reaches everyone and history", async (t) => {
   const [ann, ben] = await two(t);
@@ -44,8 +75,9 @@ test("a deletion reaches everyone, and the message is gone from history but kept
   const told = [ann, ben].map(({ socket }) => heard(socket, "message.deleted", (event) => event.messageId === messageId));
   await done(ann.socket, "message.delete", { messageId });
   for (const event of await Promise.all(told)) {
-    assert.equal(event.roomId, roomId);
-    assert.equal(event.userId, ann.user.id);
+    assert.deepEqual(Object.keys(event).sort(), ["messageId", "roomId", "seq", "timestamp", "userId"]);
+    assert.deepEqual([event.roomId, event.userId], [roomId, ann.user.id]);
+    assert.ok(Date.parse(event.timestamp));
   }
   const texts = async () => (await history(ben.socket, roomId)).filter((m) => m.type !== "system").map((m) => m.content);
   assert.deepEqual(await texts(), ["stays"]);

@@ -75,6 +75,12 @@ test("who hides is offline to others, still hears, and is back when they say so"
   const seen = await statusOf(watcher, ben.id);
   assert.equal(seen.status, "offline");
   assert.ok(Math.abs(Date.parse(seen.lastSeen) - Date.now()) < 60_000, seen.lastSeen);
+  // Asked of one user alone, by ack and without.
+  const answer = heard(watcher, "presence.last.seen");
+  watcher.emit("presence.last.seen", { userId: ben.id });
+  for (const { userId, lastSeen } of [await done(watcher, "presence.last.seen", { userId: ben.id }), await answer]) {
+    assert.deepEqual([userId, lastSeen], [ben.id, seen.lastSeen]);
+  }
   const message = heard(desk, "message.received", ({ content }) => content === "psst");
   await done(watcher, "message.send", { roomId, content: "psst" });
   await message;

@@ -30,6 +30,13 @@ function covering(socket, event, ids, userId) {
   }, 20_000);
 }
 
+/** What a receipt says beyond who: of which messages, where, up to what place, and when. */
+function whole(receipt, roomId) {
+  assert.deepEqual(Object.keys(receipt).sort(), ["messageIds", "roomId", "seq", "timestamp", "userId"]);
+  assert.equal(receipt.roomId, roomId);
+  assert.ok(Math.abs(Date.parse(receipt.timestamp) - Date.now()) < 60_000, receipt.timestamp);
+}
+
 const receipts = async (socket, messageId) => {
   const { members, deliveredCount, readCount } = await done(socket, "message.receipts", { messageId });
   return { deliveredCount, readCount, members: new Map(members.map((member) => [member.userId, member])) };
@@ -41,7 +48,7 @@ test("a stock client that does nothing confirms what has reached it", async (t) 
   const { messageId } = await send(ann.socket, roomId, "is it there?");
   const begun = Date.now();
   const receipt = await covering(ann.socket, "message.delivered", [messageId], ben.user.id);
-  assert.equal(receipt.roomId, roomId);
+  whole(receipt, roomId);
   assert.ok(Date.now() - begun < 10_000, "an extra ping, not the regular one");
   const { members, deliveredCount, readCount } = await receipts(ann.socket, messageId);
   assert.deepEqual([deliveredCount, readCount], [1, 0]);
@@ -66,6 +73,7 @@ test("what a client says was delivered is, and reading a message reads what prec
   await done(ben.socket, "message.read", { messageIds: [ids[1]], roomId });
   const receipt = await heardByAnn;
   assert.ok(Date.now() - begun < 3_000);
+  whole(receipt, roomId);
   assert.ok(!receipt.messageIds.includes(ids[2]), "what follows is not read");
   await heardByCem;
   const [first, last] = [await receipts(ann.socket, ids[0]), await receipts(ann.socket, ids[2])];

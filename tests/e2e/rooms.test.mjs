@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Device } from "../lib/checker.mjs";
+import { storedIds } from "../lib/cluster.mjs";
 import { ask, connect, connectOn, done, history, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
@@ -82,6 +83,10 @@ test("after a reconnection a client is in its groups without joining, and in the
   const [ann, ben] = [await person(t, "Ann"), await person(t, "Ben")];
   const roomId = await newGroup(ann, [ben], "Known");
   const second = await connect(t, ben.user);
+  const there = heard(ben.socket, "message.received", ({ content }) => content === "the latest");
+  const latest = await send(ann.socket, roomId, "the latest");
+  await there;
+  await until("it is stored", async () => (await storedIds(roomId)).includes(latest.messageId));
   const back = heard(ben.socket, "connection.authenticated");
   ben.socket.io.engine.close();
   const { rooms } = await back;
@@ -89,6 +94,8 @@ test("after a reconnection a client is in its groups without joining, and in the
   assert.equal(known.name, "Known");
   assert.equal(known.role, "member");
   assert.equal(known.memberCount, 2);
+  const { messageId: last, senderName, content, timestamp } = known.lastMessage;
+  assert.deepEqual([last, senderName, content, timestamp], [latest.messageId, "Ann", "the latest", latest.timestamp]);
   const devices = [new Device("first", ben.socket), new Device("second", second)];
   const { messageId } = await send(ann.socket, roomId, "to both");
   for (const device of devices) await until(`Ben's ${device.name} socket has it`, () => device.shows(messageId));

@@ -3,14 +3,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { untilShown } from "../../lib/checker.mjs";
 import { kill, mendAfter, start } from "../../lib/cluster.mjs";
-import { ask } from "../../lib/clients.mjs";
+import { ask, history, newGroup, randomUUID } from "../../lib/clients.mjs";
+import { answered, rest } from "../../lib/rest.mjs";
 import { allIsWell, scene } from "../../lib/scene.mjs";
 import { Traffic, resendUnsettled } from "../../lib/traffic.mjs";
-import { sleep } from "../../lib/wait.mjs";
+import { sleep, until } from "../../lib/wait.mjs";
 
 test("Kafka stopped for 20 s: sends get busy or UNKNOWN, never sent, and resent with the same tempId post once", async (t) => {
   const all = await scene(t, { groups: 3, channels: 1 });
-  const { rooms, devices, ledger } = all;
+  const { people: [ann, ben], rooms, devices, ledger } = all;
+  const conversation = await newGroup(ann, [ben], "By request");
   mendAfter(t, "kafka-1");
   const traffic = new Traffic(ledger, devices, rooms, { every: 50, within: 20_000 });
   t.after(() => traffic.stop());
@@ -23,7 +25,17 @@ test("Kafka stopped for 20 s: sends get busy or UNKNOWN, never sent, and resent 
   // History works meanwhile.
   const page = await ask(devices[0].socket, "message.history", { roomId: rooms[0], limit: 5 });
   assert.equal(page.messages?.length, 5, JSON.stringify(page));
-  await sleep(from + 20_000 - Date.now());
+  // By request too: nothing is 201 before the log has confirmed it.
+  const headers = { "idempotency-key": randomUUID() };
+  const body = { conversation_id: conversation, content: "posted" };
+  const busy = await until("a request is told to come again", async () => {
+    const response = await rest(ann.user, "POST", "/api/messages", body, { headers });
+    assert.ok([503, 504].includes(response.status), `${response.status} ${JSON.stringify(response.body)}`);
+    return response.status === 503 && response;
+  }, { within: 15_000, every: 500 });
+  assert.deepEqual([busy.body.error, busy.body.retryable], ["busy", true]);
+  assert.ok(Number(busy.headers.get("retry-after")) >= 1);
+  await sleep(Math.max(0, from + 20_000 - Date.now()));
   const to = Date.now();
   await start("kafka-1");
   const during = ledger.sends.filter(({ at }) => at >= from && at < to);
@@ -47,5 +59,8 @@ test("Kafka stopped for 20 s: sends get busy or UNKNOWN, never sent, and resent 
   assert.ok(again > 0);
   await untilShown(devices, ledger, rooms);
   await allIsWell(all);
+  const posted = await answered(201, ann.user, "POST", "/api/messages", body, { headers });
+  const contents = (await history(ann.socket, conversation)).filter(({ content }) => content === "posted");
+  assert.deepEqual(contents.map(({ messageId }) => messageId), [posted.id], "sent again, it posts once");
   t.diagnostic(`${ledger.sends.length} messages, ${again} sent again after ${[...answers].join(" and ")}`);
 });
