@@ -33,6 +33,9 @@ pub trait Safety: Send + Sync + 'static {
     /// Whether the other user of a direct room blocks `sender`. False in any other room, and where there is none.
     async fn is_blocked(&self, room: &RoomId, sender: &UserId) -> Result<bool, Unavailable>;
 
+    /// Whether `by` blocks a user, whether or not the two have a room.
+    async fn has_blocked(&self, by: &UserId, whom: &UserId) -> Result<bool, Unavailable>;
+
     /// Sets whether a member gets push notifications of a room. What changed is told in their inbox, as by
     /// [`Self::block`]. False: `by` is no member of it, and nothing was done.
     async fn mute(&self, by: &Actor, room: &RoomId, on: bool) -> Result<bool, Unavailable>;

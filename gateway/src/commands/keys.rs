@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlor_core::device::{Bundle, DeviceKeys};
-use parlor_core::error::{ChatError, Limit};
-use parlor_core::ids::{RoomId, UserId};
+use parlor_core::error::{ChatError, Code, Limit};
+use parlor_core::ids::UserId;
 use parlor_core::ports::keys::{MAX_KEY_BYTES, MAX_KEY_ID_CHARS, MAX_ONE_TIME_KEYS};
 
 use super::Reply;
@@ -72,8 +72,8 @@ async fn take(
         }
     };
     shared.limiter.pass_within(&pair(claimer, user), claimer, "key_claim_of_one", Some(OF_ONE)).await?;
-    if claimer != user {
-        shared.blocks.pass(&RoomId::direct(user, claimer), claimer).await?;
+    if shared.ports.safety.has_blocked(user, claimer).await.map_err(|away| busy(&away))? {
+        return Err(ChatError::new(Code::Forbidden, "their keys cannot be claimed"));
     }
     let mut claimed = Vec::with_capacity(devices.len());
     for device in devices {
@@ -177,8 +177,11 @@ mod tests {
     async fn who_is_blocked_claims_nothing() {
         let (stage, ann) = (Stage::set().await, UserId::trusted("ann"));
         stage.store.publish(&ann, &bundle()).await.expect("published");
-        stage.room(RoomId::direct(&ann, &user("eve").id).as_str(), RoomKind::Direct, &["ann", "eve"]).await;
+        for name in ["ann", "eve"] {
+            stage.store.see_user(&user(name)).await.expect("seen");
+        }
         stage.store.block(&user("ann"), &user("eve").id, true, 10).await.expect("blocked");
+        // The two have no room.
         let refused = take(&stage.shared, &caller("eve"), &ann, None).await;
         assert_eq!(refused.expect_err("blocked").code, Code::Forbidden);
         assert_eq!(stage.store.keys(&[ann]).await.expect("devices")[0].left, 1);

@@ -48,6 +48,16 @@ impl Safety for Postgres {
         timed(NAME, "is_blocked", is_blocked(&self.pool, room, sender)).await
     }
 
+    async fn has_blocked(&self, by: &UserId, whom: &UserId) -> Result<bool, Unavailable> {
+        const READ: &str = "SELECT EXISTS (SELECT FROM blocks WHERE user_id = $1 AND blocked_id = $2)";
+        let read = async {
+            let mut connection = self.pool.get().await?;
+            let found = query_scalar(READ).bind(by.as_str()).bind(whom.as_str());
+            found.fetch_one(&mut *connection).await.map_err(Pool::error)
+        };
+        timed(NAME, "has_blocked", read).await
+    }
+
     async fn mute(&self, by: &Actor, room: &RoomId, on: bool) -> Result<bool, Unavailable> {
         let (pool, by, room) = (Arc::clone(&self.pool), by.clone(), room.clone());
         let work = async move {

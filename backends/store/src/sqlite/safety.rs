@@ -51,6 +51,12 @@ impl Safety for Sqlite {
         timed(NAME, "is_blocked", is_blocked(&self.pools, room, sender)).await
     }
 
+    async fn has_blocked(&self, by: &UserId, whom: &UserId) -> Result<bool, Unavailable> {
+        const READ: &str = "SELECT EXISTS (SELECT 1 FROM blocks WHERE user_id = ?1 AND blocked_id = ?2)";
+        let found = query_scalar(READ).bind(by.as_str()).bind(whom.as_str());
+        timed(NAME, "has_blocked", async { found.fetch_one(&self.pools.readers).await.map_err(error) }).await
+    }
+
     async fn mute(&self, by: &Actor, room: &RoomId, on: bool) -> Result<bool, Unavailable> {
         let (pools, by, room) = (Arc::clone(&self.pools), by.clone(), room.clone());
         let work = async move {

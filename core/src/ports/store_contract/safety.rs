@@ -58,10 +58,14 @@ pub async fn a_block_holds_one_way_and_is_told_to_who_blocks(trial: Trial) {
     assert_eq!(trial.block("a", "nobody at all", true).await, Blocking::Nobody);
     let told = trial.unsent("user:a").await;
     assert!(matches!(&told[..], [event] if event.kind == Kind::UserBlocked { user: id("b"), on: true }));
+    let by_a = async |whom: &str| trial.safety.has_blocked(&id("a"), &id(whom)).await.expect("an answer");
+    assert_eq!((by_a("b").await, by_a("d").await), (true, false));
+    assert!(!trial.safety.has_blocked(&id("b"), &id("a")).await.expect("an answer"), "it holds one way");
     // Nor does who is blocked begin anything with who blocks them.
     assert_eq!(trial.direct("c", "a").await.map(|_| ()), Ok(()));
     assert_eq!(trial.block("a", "d", true).await, Blocking::Changed);
     assert_eq!(trial.direct("d", "a").await, Err(Code::Forbidden));
+    assert!(by_a("d").await, "the two have no room");
     trial.group("group_1", "d", &[]).await;
     let add = Change::Add { by: By::Member(user("d")), users: vec![id("a")], limit: 10 };
     let refused = trial.store.change(&RoomId::trusted("group_1"), &add).await;
@@ -72,7 +76,7 @@ pub async fn a_block_holds_one_way_and_is_told_to_who_blocks(trial: Trial) {
     assert_eq!(shown, [id("b"), id("d")]);
     assert_eq!(trial.block("a", "b", false).await, Blocking::Changed);
     assert_eq!(trial.block("a", "b", false).await, Blocking::Same);
-    assert!(!blocked("b").await);
+    assert!(!blocked("b").await && !by_a("b").await);
     assert_eq!(trial.unsent("user:a").await.len(), 3);
     // In a group nobody is blocked.
     assert!(!trial.safety.is_blocked(&RoomId::trusted("group_1"), &id("d")).await.expect("an answer"));
