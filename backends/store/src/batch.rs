@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parlor_core::event::{Actor, Event, Kind, Message};
-use parlor_core::ids::{Generation, Seq};
+use parlor_core::ids::{FileId, Generation, Seq};
 use parlor_core::ports::log::{Position, Record};
 use parlor_core::time::Timestamp;
 use uuid::Uuid;
@@ -34,6 +34,14 @@ pub(crate) struct Placed {
     pub(crate) time: Timestamp,
     pub(crate) event: Arc<Event>,
     pub(crate) encoded: Bytes,
+}
+
+/// A file that a message names.
+pub(crate) struct Named<'a> {
+    pub(crate) file: FileId,
+    pub(crate) message: Uuid,
+    pub(crate) room: &'a str,
+    pub(crate) owner: &'a str,
 }
 
 impl Placed {
@@ -144,6 +152,16 @@ impl Batch {
             Kind::MessageSent(message) => Some((placed, message)),
             _ => None,
         })
+    }
+
+    /// The files that the messages name. What cannot be read as an id names none.
+    pub(crate) fn named(&self) -> Vec<Named<'_>> {
+        self.sent()
+            .filter_map(|(placed, message)| {
+                let file = parlor_core::file::named(message.kind, message.metadata.as_deref()).ok().flatten()?;
+                Some(Named { file, message: placed.id(), room: placed.room(), owner: placed.event.actor.id.as_str() })
+            })
+            .collect()
     }
 
     /// Who sent the messages, by id: in one order everywhere, so that two batches never wait for each other in a ring.

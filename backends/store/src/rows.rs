@@ -427,22 +427,24 @@ row! {
         declared_at: At,
         blob_id: Option<Uuid>,
         message_id: Option<Uuid>,
+        reserved_at: Option<At>,
     }
 }
 
 /// The columns of a [`FileRow`].
 macro_rules! file_columns {
     () => {
-        "id, owner_id, room_id, name, size, mime, declared_at, blob_id, message_id"
+        "id, owner_id, room_id, name, size, mime, declared_at, blob_id, message_id, reserved_at"
     };
 }
 pub(crate) use file_columns;
 
 impl From<FileRow> for (File, Stage) {
     fn from(row: FileRow) -> Self {
-        let stage = match (row.blob_id.map(BlobId), row.message_id) {
-            (Some(blob), Some(_)) => Stage::Referred(blob),
-            (Some(blob), None) => Stage::Complete(blob),
+        let referred = row.message_id.is_some() || row.reserved_at.is_some();
+        let stage = match (row.blob_id.map(BlobId), referred) {
+            (Some(blob), true) => Stage::Referred(blob),
+            (Some(blob), false) => Stage::Complete(blob),
             (None, _) => Stage::Declared,
         };
         let file = File {

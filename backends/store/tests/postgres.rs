@@ -422,14 +422,132 @@ async fn what_belongs_to_a_room_or_user_goes_with_their_row_and_an_inactive_room
     database.drop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_goes_with_the_last_message_that_carries_it() {
+mod files_of_messages {
+    use super::*;
+
+    parlor_core::files_of_messages_contract!(make(), parlor_proto::encode);
+
+    async fn make() -> (Arc<Postgres>, impl Future<Output = ()>) {
+        let database = Database::make().await;
+        (database.store().await, database.drop())
+    }
+}
+
+#[tokio::test]
+async fn who_referred_to_the_files_of_a_deleted_room_is_forgotten() {
     let database = Database::make().await;
     let store = database.store().await;
-    let promise = parlor_core::ports::files_contract::a_file_goes_with_the_last_message_that_carries_it;
-    promise(store.clone(), store.clone(), parlor_proto::encode).await;
+    let mut session = database.session().await;
+    let files = [uuid::Uuid::now_v7(), uuid::Uuid::now_v7()];
+    run(&mut session, "INSERT INTO users (id, name) VALUES ('ann', 'ann')").await;
+    run(
+        &mut session,
+        "INSERT INTO rooms (id, kind, created_by, created_at, updated_at, deleted_at, version, member_count) \
+         VALUES ('den', 'group', 'ann', now(), now(), now(), 1, 0)",
+    )
+    .await;
+    for (file, room) in files.iter().zip(["den", "attic"]) {
+        const FILE: &str = "INSERT INTO files (id, owner_id, room_id, name, size, mime, declared_at, blob_id, message_id) \
+            VALUES ($1, 'ann', $2, 'a', 1, 'text/plain', now(), $1, $1)";
+        query(FILE).bind(file).bind(room).execute(&mut session).await.expect("a file");
+        const CARRIED: &str = "INSERT INTO file_messages (file_id, message_id) VALUES ($1, $1)";
+        query(CARRIED).bind(file).execute(&mut session).await.expect("carried");
+    }
+    store.maintain().await.expect("upkeep");
+    let left: Vec<uuid::Uuid> =
+        query_scalar("SELECT file_id FROM file_messages").fetch_all(&mut session).await.expect("rows");
+    assert_eq!(left, [files[1]]);
+    session.close().await.expect("closed");
     drop(store);
     database.drop().await;
+}
+
+#[tokio::test]
+async fn what_a_persister_of_an_older_version_stored_keeps_its_file() {
+    use parlor_core::file::File;
+    use parlor_core::ids::{BlobId, FileId};
+    use parlor_core::ports::files::Files;
+
+    let database = Database::make().await;
+    let store = database.store().await;
+    let (owner, room, created_at) = (UserId::trusted("ann"), RoomId::trusted("r"), Timestamp(1_763_548_200_123));
+    let (name, mime) = ("a".to_owned(), "text/plain".to_owned());
+    let file = File { id: FileId::now(), owner, room, name, size: 1, mime, created_at };
+    store.declare(&file).await.expect("declared");
+    store.complete(file.id, BlobId::now()).await.expect("an answer").expect("verified");
+    let record = record(0, Timestamp::now());
+    let Ok(event) = &record.event else { panic!("decoded") };
+    let message = MessageId(event.id.0);
+    assert!(store.refer(file.id, &file.owner, &file.room, message).await.expect("an answer"));
+    store.apply(Partition(0), Position::START, std::slice::from_ref(&record)).await.expect("applied");
+    // It does not look into metadata: this text is written here by hand.
+    let mut session = database.session().await;
+    const NAMES: &str = "UPDATE messages SET metadata = json_build_object('fileId', $1::text) WHERE id = $2";
+    query(NAMES).bind(file.id.to_string()).bind(message.0).execute(&mut session).await.expect("written");
+    let later = Timestamp::now().plus_millis(600_000);
+    assert!(store.orphans(later, Timestamp(0), 9).await.expect("an answer").is_empty());
+    run(&mut session, "UPDATE messages SET deleted_at = now()").await;
+    assert_eq!(store.orphans(later, Timestamp(0), 9).await.expect("an answer").len(), 1);
+    session.close().await.expect("closed");
+    drop(store);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_month_that_was_brought_back_is_not_offered_for_dropping_and_leaves_again() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    let records = old_messages(&database, &store).await;
+    let mut session = database.session().await;
+    let done = archive(&database.config, 12, false).await.expect("archived");
+    let month = done.detached[1].clone();
+    assert_eq!(archive(&database.config, 12, true).await.expect("an answer").waiting.len(), 2);
+    let begins = format!("{}-01", month.month);
+    let attach = format!(
+        "ALTER TABLE messages ATTACH PARTITION {} FOR VALUES FROM ('{begins} 00:00+00') \
+             TO ((timestamp '{begins}' + interval '1 month') AT TIME ZONE 'UTC')",
+        month.table
+    );
+    run(&mut session, &attach).await;
+    let told = archive(&database.config, 12, true).await.expect("an answer");
+    assert!(told.waiting.iter().all(|waiting| waiting.table != month.table), "it is read from");
+    // Under its own name it is archived like any, also where a table of that month lies there from before.
+    let own = month.table.replace("archive_", "");
+    run(&mut session, &format!("ALTER TABLE {} RENAME TO {own}", month.table)).await;
+    run(&mut session, &format!("CREATE TABLE {} (LIKE messages)", month.table)).await;
+    let again = archive(&database.config, 12, false).await.expect("archived");
+    let table = format!("{}_2", month.table);
+    assert_eq!(again.detached.iter().map(|month| &*month.table).collect::<Vec<_>>(), [&*table]);
+    let sql = AssertSqlSafe(format!("SELECT seq FROM {table}"));
+    let seqs: Vec<i64> = query_scalar(sql).fetch_all(&mut session).await.expect("the month's table");
+    assert_eq!(seqs, [i64::try_from(records[1].seq.0).expect("a seq")]);
+    let waiting = archive(&database.config, 12, true).await.expect("an answer").waiting;
+    assert_eq!(waiting.len(), 3, "{waiting:?}");
+    session.close().await.expect("closed");
+    drop(store);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn late_rows_go_to_an_archive_that_is_older_than_a_column() {
+    let database = Database::make().await;
+    let store = database.store().await;
+    old_messages(&database, &store).await;
+    let mut session = database.session().await;
+    let table = archive(&database.config, 12, true).await.expect("an answer").detached[0].table.clone();
+    run(&mut session, &format!("CREATE TABLE {table} (LIKE messages)")).await;
+    run(&mut session, "ALTER TABLE messages ADD COLUMN colour text NOT NULL DEFAULT 'red'").await;
+    archive(&database.config, 12, false).await.expect("archived");
+    let sql = AssertSqlSafe(format!("SELECT colour FROM {table}"));
+    let colours: Vec<String> = query_scalar(sql).fetch_all(&mut session).await.expect("the month's table");
+    assert_eq!(colours, ["red"]);
+    session.close().await.expect("closed");
+    drop(store);
+    database.drop().await;
+}
+
+async fn run(session: &mut PgConnection, sql: &str) {
+    query(AssertSqlSafe(sql.to_owned())).execute(session).await.expect(sql);
 }
 
 /// The first day of the month that is `months` ago, in milliseconds since the Unix epoch.

@@ -77,11 +77,41 @@ async fn make_files() -> parlor_core::ports::files_contract::Subject {
     parlor_core::ports::files_contract::Subject { files, close: Box::pin(close) }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_goes_with_the_last_message_that_carries_it() {
+mod files_of_messages {
+    use super::*;
+
+    parlor_core::files_of_messages_contract!(make(), parlor_proto::encode);
+
+    async fn make() -> (Arc<Sqlite>, impl Future<Output = ()>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Sqlite::open(&folder.path().join("store.db")).await.expect("a store");
+        (store, async move { folder.close().expect("removed") })
+    }
+}
+
+#[tokio::test]
+async fn who_referred_to_the_files_of_a_deleted_room_is_forgotten() {
+    use parlor_core::ports::store::Store;
+    use sqlx::{Connection, SqliteConnection, query, query_scalar};
+
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Sqlite::open(&folder.path().join("store.db")).await.expect("a store");
-    let promise = parlor_core::ports::files_contract::a_file_goes_with_the_last_message_that_carries_it;
-    promise(store.clone(), store.clone(), parlor_proto::encode).await;
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).await.expect("a store");
+    let mut session = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("a session");
+    for sql in [
+        "INSERT INTO users (id, name, created_at) VALUES ('ann', 'ann', 1)",
+        "INSERT INTO rooms (id, kind, created_by, created_at, updated_at, deleted_at, version, member_count) \
+         VALUES ('den', 'group', 'ann', 1, 1, 9000000000000, 1, 0)",
+        "INSERT INTO files (id, owner_id, room_id, name, size, mime, declared_at, blob_id, message_id) \
+         SELECT column1, 'ann', column2, 'a', 1, 'text/plain', 0, x'0b', x'0c' FROM (VALUES (x'01', 'den'), (x'02', 'attic'))",
+        "INSERT INTO file_messages (file_id, message_id) VALUES (x'01', x'0c'), (x'02', x'0c')",
+    ] {
+        query(sql).execute(&mut session).await.expect(sql);
+    }
+    store.maintain().await.expect("upkeep");
+    let left: Vec<String> =
+        query_scalar("SELECT hex(file_id) FROM file_messages").fetch_all(&mut session).await.expect("rows");
+    assert_eq!(left, ["02"]);
+    session.close().await.expect("closed");
     folder.close().expect("removed");
 }

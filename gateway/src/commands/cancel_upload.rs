@@ -24,7 +24,7 @@ async fn cancel(shared: &Arc<Shared>, caller: &Caller, upload: FileId) -> Result
         return Err(ChatError::not_found("upload"));
     };
     if !storage.files.cancel(upload, &file.owner).await.map_err(files::busy)? {
-        return Err(ChatError::new(Code::Conflict, "a message refers to the file"));
+        return Err(ChatError::new(Code::Conflict, "a message refers to the file, or may be about to"));
     }
     files::discard(storage, &Key::incoming(upload)).await;
     if let Stage::Complete(blob) = stage {

@@ -97,6 +97,7 @@ async fn transaction(
         make_senders(&mut tx, batch).await?;
         let last = count(&mut tx, batch).await?;
         insert_messages(&mut tx, batch, &batch.numbers(&last)).await?;
+        super::files::carry(&mut tx, batch).await?;
     }
     if !batch.changes.is_empty() {
         let new = insert_changes(&mut tx, batch).await?;

@@ -61,21 +61,24 @@ pub async fn archive(config: &Config, months: u32, dry_run: bool) -> Result<Arch
     let mut connection = PgConnection::connect_with(&options).await.map_err(Pool::error)?;
     let mut archive = Archive { waiting: waiting(&mut connection).await.map_err(Pool::error)?, ..Archive::default() };
     for old in over(&mut connection, months).await.map_err(Pool::error)? {
-        if !dry_run {
-            detach(&mut connection, &old).await?;
-        }
-        archive.detached.push(old.into());
+        let table = if dry_run {
+            free_table(&mut connection, &old.month).await.map_err(Pool::error)?
+        } else {
+            detach(&mut connection, &old).await?
+        };
+        archive.detached.push(Month { table, month: old.month, bytes: old.bytes.max(0).unsigned_abs() });
     }
     for month in strays(&mut connection, months).await.map_err(Pool::error)? {
         if !dry_run {
             move_out(&mut connection, &month).await.map_err(Pool::error)?;
         }
-        if archive.detached.iter().all(|known| known.month != month) {
-            archive.detached.push(Month { table: table_of(&month), month, bytes: 0 });
+        let table = table_of(&month);
+        if archive.detached.iter().all(|known| known.table != table) {
+            archive.detached.push(Month { table, month, bytes: 0 });
         }
     }
-    archive.detached.sort_by(|a, b| a.month.cmp(&b.month));
-    archive.waiting.retain(|known| archive.detached.iter().all(|month| month.month != known.month));
+    archive.detached.sort_by(|a, b| a.table.cmp(&b.table));
+    archive.waiting.retain(|known| archive.detached.iter().all(|month| month.table != known.table));
     connection.close().await.map_err(Pool::error)?;
     Ok(archive)
 }
@@ -92,10 +95,15 @@ struct Old {
     bytes: i64,
 }
 
-impl From<Old> for Month {
-    fn from(Old { month, bytes, .. }: Old) -> Self {
-        Self { table: table_of(&month), month, bytes: bytes.max(0).unsigned_abs() }
+/// The name that a month's partition gets: [`table_of`], or the next one (`…_2`) where a table of that month lies there
+/// from before, brought back or of rows that were stored late.
+async fn free_table(connection: &mut PgConnection, month: &str) -> Result<String, sqlx::Error> {
+    let (mut table, mut next) = (table_of(month), 2);
+    while query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(&table).fetch_one(&mut *connection).await? {
+        table = format!("{}_{next}", table_of(month));
+        next += 1;
     }
+    Ok(table)
 }
 
 /// Partitions whose whole month is older. Their names are those that `make_message_partitions` gives.
@@ -112,11 +120,12 @@ async fn over(connection: &mut PgConnection, months: u32) -> Result<Vec<Old>, sq
     Ok(rows.into_iter().map(|(partition, month, bytes)| Old { partition, month, bytes }).collect())
 }
 
-/// Archived months whose tables are still here.
+/// Archived months whose tables are still here. One that was attached again is read from, under whatever name.
 async fn waiting(connection: &mut PgConnection) -> Result<Vec<Month>, sqlx::Error> {
     const WAITING: &str = "\
-        SELECT replace(right(c.relname, 7), '_', '-'), c.relname::text, pg_total_relation_size(c.oid) \
-        FROM pg_class c WHERE c.relkind = 'r' AND c.relname ~ '^messages_archive_[0-9]{4}_[0-9]{2}$' \
+        SELECT replace(substr(c.relname, 18, 7), '_', '-'), c.relname::text, pg_total_relation_size(c.oid) \
+        FROM pg_class c WHERE c.relkind = 'r' AND c.relname ~ '^messages_archive_[0-9]{4}_[0-9]{2}(_[0-9]+)?$' \
+            AND NOT c.relispartition \
             AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'messages'::regclass) \
         ORDER BY c.relname";
     let rows: Vec<(String, String, i64)> = query_as(WAITING).fetch_all(connection).await?;
@@ -125,12 +134,12 @@ async fn waiting(connection: &mut PgConnection) -> Result<Vec<Month>, sqlx::Erro
     Ok(rows.into_iter().map(month).collect())
 }
 
-/// Takes a month out of the table, within a few tries.
-async fn detach(connection: &mut PgConnection, old: &Old) -> Result<(), Unavailable> {
+/// Takes a month out of the table, within a few tries; the name that it has now.
+async fn detach(connection: &mut PgConnection, old: &Old) -> Result<String, Unavailable> {
     let mut tries = 1;
     loop {
         match try_detach(connection, old).await {
-            Ok(()) => return Ok(()),
+            Ok(table) => return Ok(table),
             Err(error) if is_locked(&error) && tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;
@@ -152,8 +161,8 @@ fn is_locked(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }
 
-async fn try_detach(connection: &mut PgConnection, old: &Old) -> Result<(), sqlx::Error> {
-    let (partition, table) = (&old.partition, table_of(&old.month));
+async fn try_detach(connection: &mut PgConnection, old: &Old) -> Result<String, sqlx::Error> {
+    let (partition, mut table) = (&old.partition, table_of(&old.month));
     let mut tx = connection.begin().await?;
     query(LOCK).execute(&mut *tx).await?;
     query(TURN).execute(&mut *tx).await?;
@@ -162,6 +171,7 @@ async fn try_detach(connection: &mut PgConnection, old: &Old) -> Result<(), sqlx
         WHERE inhparent = 'messages'::regclass AND inhrelid = to_regclass($1))";
     let there: bool = query_scalar(THERE).bind(partition).fetch_one(&mut *tx).await?;
     if there {
+        table = free_table(&mut tx, &old.month).await?;
         // Names are letters, digits and underscores, as `over` found them.
         for sql in [
             format!("ALTER TABLE messages DETACH PARTITION {partition}"),
@@ -170,7 +180,8 @@ async fn try_detach(connection: &mut PgConnection, old: &Old) -> Result<(), sqlx
             query(AssertSqlSafe(sql)).execute(&mut *tx).await?;
         }
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(table)
 }
 
 /// Months of which the default partition has rows that are over: those that were stored long after they were sent.
@@ -190,12 +201,26 @@ async fn move_out(connection: &mut PgConnection, month: &str) -> Result<(), sqlx
     let mut tx = connection.begin().await?;
     query(TURN).execute(&mut *tx).await?;
     query(AssertSqlSafe(make)).execute(&mut *tx).await?;
+    // It may be older than a column.
+    const ADD: &str = "\
+        SELECT string_agg(format('ADD COLUMN %I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ') \
+        FROM pg_attribute a WHERE a.attrelid = 'messages'::regclass AND a.attnum > 0 AND NOT a.attisdropped \
+            AND NOT EXISTS (SELECT FROM pg_attribute b \
+                WHERE b.attrelid = to_regclass($1) AND b.attname = a.attname AND NOT b.attisdropped)";
+    let add: Option<String> = query_scalar(ADD).bind(&table).fetch_one(&mut *tx).await?;
+    if let Some(add) = add {
+        query(AssertSqlSafe(format!("ALTER TABLE {table} {add}"))).execute(&mut *tx).await?;
+    }
+    const COLUMNS: &str = "\
+        SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute \
+        WHERE attrelid = 'messages'::regclass AND attnum > 0 AND NOT attisdropped";
+    let columns: String = query_scalar(COLUMNS).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     let move_some = format!(
         "WITH gone AS (DELETE FROM messages_default WHERE ctid IN (SELECT ctid FROM messages_default \
              WHERE time >= to_date($1, 'YYYY-MM')::timestamp AT TIME ZONE 'UTC' \
                  AND time < (to_date($1, 'YYYY-MM')::timestamp + interval '1 month') AT TIME ZONE 'UTC' LIMIT $2) \
-             RETURNING *) INSERT INTO {table} SELECT * FROM gone"
+             RETURNING {columns}) INSERT INTO {table} ({columns}) SELECT {columns} FROM gone"
     );
     loop {
         let moved = query(AssertSqlSafe(move_some.clone())).bind(month).bind(ROWS).execute(&mut *connection).await?;

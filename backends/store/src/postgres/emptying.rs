@@ -28,12 +28,13 @@ const CHANGES: &str = "\
             WHERE r.deleted_at IS NOT NULL AND NOT r.emptied LIMIT $1) RETURNING 1) \
     SELECT count(*) FROM gone";
 
-/// Files that its messages referred to are orphans from now on.
+/// Files that its messages referred to are orphans from now on, and who referred to them is forgotten.
 const FILES: &str = "\
-    WITH gone AS (UPDATE files SET message_id = NULL WHERE id IN ( \
+    WITH gone AS (UPDATE files SET message_id = NULL, reserved_at = NULL WHERE id IN ( \
             SELECT f.id FROM rooms r CROSS JOIN LATERAL (SELECT id FROM files \
                 WHERE room_id = r.id AND message_id IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED) f \
-            WHERE r.deleted_at IS NOT NULL AND NOT r.emptied LIMIT $1) RETURNING 1) \
+            WHERE r.deleted_at IS NOT NULL AND NOT r.emptied LIMIT $1) RETURNING id), \
+    uncarried AS (DELETE FROM file_messages c USING gone g WHERE c.file_id = g.id) \
     SELECT count(*) FROM gone";
 
 /// Removes what there is, at most [`STEPS`] times [`ROWS`] of each kind.

@@ -44,7 +44,7 @@ impl Files for Postgres {
     async fn cancel(&self, id: FileId, owner: &UserId) -> Result<bool, Unavailable> {
         const CANCEL: &str = "\
             UPDATE files SET stage = 'over' \
-            WHERE id = $1 AND owner_id = $2 AND message_id IS NULL AND stage <> 'over'";
+            WHERE id = $1 AND owner_id = $2 AND message_id IS NULL AND reserved_at IS NULL AND stage <> 'over'";
         let cancel = async {
             let mut connection = self.pool.get().await?;
             query(CANCEL).bind(id.0).bind(owner.as_str()).execute(&mut *connection).await.map_err(Pool::error)
@@ -57,7 +57,9 @@ impl Files for Postgres {
     }
 
     async fn removed(&self, ids: &[FileId]) -> Result<(), Unavailable> {
-        const REMOVE: &str = "DELETE FROM files WHERE id = ANY($1) AND stage = 'over'";
+        const REMOVE: &str = "\
+            WITH gone AS (DELETE FROM files WHERE id = ANY($1) AND stage = 'over' RETURNING id) \
+            DELETE FROM file_messages c USING gone WHERE c.file_id = gone.id";
         let remove = async {
             let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
             let mut connection = self.pool.get().await?;
@@ -101,9 +103,9 @@ async fn refer(
     message: MessageId,
 ) -> Result<bool, Unavailable> {
     const REFER: &str = "\
-        WITH file AS (UPDATE files SET message_id = COALESCE(message_id, $4) \
+        WITH file AS (UPDATE files SET reserved_at = now() \
             WHERE id = $1 AND owner_id = $2 AND room_id = $3 AND blob_id IS NOT NULL AND stage <> 'over' RETURNING id) \
-        INSERT INTO file_messages (file_id, message_id) SELECT id, $4 FROM file \
+        INSERT INTO file_messages (file_id, message_id, stored) SELECT id, $4, false FROM file \
         ON CONFLICT (file_id, message_id) DO UPDATE SET message_id = EXCLUDED.message_id";
     let mut connection = pool.get().await?;
     let changed = query(REFER)
@@ -117,7 +119,40 @@ async fn refer(
     Ok(changed.rows_affected() > 0)
 }
 
-/// Gives up the files that were carried by messages which are deleted now, and by no other. Their rows are locked first,
+/// Makes the files that the batch's messages name theirs: what was reserved, and what was not, as long as it may be. Its
+/// rows are locked in the order of their keys.
+pub(super) async fn carry(tx: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    const LOCK: &str = "\
+        SELECT f.id, n.message_id FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[]) \
+            AS n (file_id, message_id, room_id, owner_id) \
+        JOIN files f ON f.id = n.file_id AND f.room_id = n.room_id AND f.owner_id = n.owner_id \
+        WHERE f.blob_id IS NOT NULL AND f.stage <> 'over' ORDER BY f.id FOR UPDATE OF f";
+    const CARRY: &str = "\
+        WITH named AS (SELECT * FROM UNNEST($1::uuid[], $2::uuid[]) AS n (file_id, message_id)), \
+        marked AS (UPDATE files f SET message_id = COALESCE(f.message_id, n.message_id) FROM named n \
+            WHERE f.id = n.file_id) \
+        INSERT INTO file_messages (file_id, message_id, stored) SELECT file_id, message_id, true FROM named \
+        ON CONFLICT (file_id, message_id) DO UPDATE SET stored = true";
+    let named = batch.named();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let carried: Vec<(Uuid, Uuid)> = query_as(LOCK)
+        .bind(named.iter().map(|named| named.file.0).collect::<Vec<_>>())
+        .bind(named.iter().map(|named| named.message).collect::<Vec<_>>())
+        .bind(named.iter().map(|named| named.room).collect::<Vec<_>>())
+        .bind(named.iter().map(|named| named.owner).collect::<Vec<_>>())
+        .fetch_all(&mut *tx)
+        .await?;
+    if !carried.is_empty() {
+        let (files, messages): (Vec<Uuid>, Vec<Uuid>) = carried.into_iter().unzip();
+        query(CARRY).bind(files).bind(messages).execute(tx).await?;
+    }
+    Ok(())
+}
+
+/// Gives up the files that were carried by messages which are deleted now, and by no other; one that is reserved still
+/// is left to the orphans' removal. Their rows are locked first,
 /// so that a message which begins to refer to one at this moment is either seen or told that there is no such file.
 pub(super) async fn give_up(tx: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
     const LOCK: &str = "\
@@ -129,8 +164,10 @@ pub(super) async fn give_up(tx: &mut PgConnection, batch: &Batch) -> Result<(), 
         DELETE FROM file_messages c USING UNNEST($1::uuid[], $2::text[]) AS d (message_id, room_id), files f \
         WHERE c.message_id = d.message_id AND f.id = c.file_id AND f.room_id = d.room_id AND f.id = ANY($3)";
     const GIVE_UP: &str = "\
-        UPDATE files SET stage = 'over', message_id = NULL WHERE id = ANY($1) \
-        AND NOT EXISTS (SELECT FROM file_messages c WHERE c.file_id = files.id) \
+        UPDATE files SET message_id = NULL, \
+            stage = CASE WHEN EXISTS (SELECT FROM file_messages c WHERE c.file_id = files.id) THEN stage ELSE 'over' END \
+        WHERE id = ANY($1) \
+        AND NOT EXISTS (SELECT FROM file_messages c WHERE c.file_id = files.id AND c.stored) \
         AND NOT EXISTS (SELECT FROM messages m WHERE m.id = files.message_id AND m.deleted_at IS NULL)";
     let (messages, rooms): (Vec<Uuid>, Vec<&str>) = batch.deletions().into_iter().unzip();
     if messages.is_empty() {
@@ -144,14 +181,19 @@ pub(super) async fn give_up(tx: &mut PgConnection, batch: &Batch) -> Result<(), 
     Ok(())
 }
 
-/// A row that a message is being made to refer to is waited for, and looked at again.
+/// A row that a message is being made to refer to is waited for, and looked at again. A reservation whose message is
+/// stored and names the file counts for a reference: a persister of an older version, which runs beside this one, stores
+/// messages without it.
 async fn orphans(pool: &Pool, before: Timestamp, expired: Timestamp, rows: usize) -> Result<Vec<Orphan>, Unavailable> {
     const GIVE_UP: &str = "\
         UPDATE files SET stage = 'over' \
         WHERE id IN (\
-            SELECT id FROM files WHERE message_id IS NULL AND (declared_at < $1 OR stage = 'over' AND declared_at < $2) \
+            SELECT id FROM files f WHERE message_id IS NULL AND (stage = 'over' AND declared_at < $2 OR declared_at < $1 \
+                AND (reserved_at IS NULL OR reserved_at < $1 AND NOT EXISTS (\
+                    SELECT FROM file_messages c JOIN messages m ON m.id = c.message_id \
+                    WHERE c.file_id = f.id AND m.deleted_at IS NULL AND lower(m.metadata->>'fileId') = f.id::text))) \
             ORDER BY declared_at LIMIT $3) \
-        AND message_id IS NULL RETURNING id, blob_id";
+        AND message_id IS NULL AND (reserved_at IS NULL OR reserved_at < $1 OR stage = 'over') RETURNING id, blob_id";
     let mut connection = pool.get().await?;
     let orphans: Vec<OrphanRow> = query_as(GIVE_UP)
         .bind(At(before))

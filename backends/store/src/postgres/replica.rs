@@ -36,7 +36,8 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
 ];
-/// After a replica was found unfit it is probed again this much later.
+/// After a replica was found unfit it is probed again this much later, and after a read was waited for in vain another of
+/// that partition is waited for this much later.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A second server that follows the primary.
@@ -44,11 +45,13 @@ pub(super) struct Replica {
     pool: Pool,
     primary: Arc<Pool>,
     lag: Duration,
-    /// The last probe found that it keeps up, and no read has found otherwise since.
+    /// The last probe found that it keeps up, and no read has failed since.
     fit: AtomicBool,
     probing: AtomicBool,
     /// The most that any answer has seen, by partition.
     seen: Mutex<HashMap<u32, i64>>,
+    /// When a read of a partition last waited in vain. Few: one a partition.
+    vain: Mutex<HashMap<u32, Instant>>,
 }
 
 impl Replica {
@@ -65,6 +68,7 @@ impl Replica {
             fit: AtomicBool::new(false),
             probing: AtomicBool::new(false),
             seen: Mutex::default(),
+            vain: Mutex::default(),
         })))
     }
 
@@ -88,7 +92,9 @@ impl Replica {
             return fallen(call);
         }
         let started = Instant::now();
-        for pause in PAUSES {
+        let pauses =
+            if partition.is_some_and(|partition| self.waits_in_vain(partition)) { &PAUSES[..1] } else { &PAUSES };
+        for &pause in pauses {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
@@ -110,8 +116,19 @@ impl Replica {
                 }
             }
         }
-        self.unfit("it is behind what was answered before");
+        // Behind in this partition, and perhaps by a few milliseconds: whether it keeps up is the probe's to say.
+        if let Some(partition) = partition
+            && pauses.len() > 1
+        {
+            self.vain.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.0, Instant::now());
+        }
         fallen(call)
+    }
+
+    /// Whether a read of a partition was waited for lately, and still saw too little: the next ones are not.
+    fn waits_in_vain(&self, partition: Partition) -> bool {
+        let vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
+        vain.get(&partition.0).is_some_and(|last| last.elapsed() < AGAIN)
     }
 
     /// Takes note of what the primary has answered.
@@ -290,7 +307,26 @@ mod tests {
         // Of another partition it need not have seen so much.
         assert!(replica.answer("messages", Some(Partition(4)), || async { page(1) }).await.is_some());
         assert!(sees(6).await.is_none(), "the primary is asked");
-        assert!(sees(9).await.is_none(), "and goes on being asked until a probe finds it fit");
+        assert!(sees(9).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_is_a_little_behind_goes_on_being_read() {
+        let (replica, busy) = (fit(), Some(Partition(3)));
+        let sees = async |partition, applied| {
+            let started = Instant::now();
+            let answer = replica.answer("messages", partition, || async move { page(applied) }).await;
+            (answer.is_some(), started.elapsed())
+        };
+        replica.note(busy, &page(7).expect("the primary's"));
+        let longest = PAUSES.iter().sum();
+        assert_eq!(sees(busy, 6).await, (false, longest), "the primary is asked");
+        assert_eq!(sees(Some(Partition(4)), 1).await, (true, Duration::ZERO), "another partition");
+        replica.note(busy, &page(8).expect("the primary's"));
+        assert_eq!(sees(busy, 7).await, (false, Duration::ZERO), "nobody waits for it again at once");
+        assert_eq!(sees(busy, 8).await, (true, Duration::ZERO), "it has caught up");
+        sleep(AGAIN).await;
+        assert_eq!(sees(busy, 7).await, (false, longest));
     }
 
     #[tokio::test(start_paused = true)]

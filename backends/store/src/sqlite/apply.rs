@@ -84,6 +84,7 @@ async fn write(tx: &mut SqliteConnection, partition: Partition, batch: &mut Batc
     super::users::make(tx, batch.senders().into_values()).await?;
     let last = count(tx, batch).await?;
     insert_messages(tx, batch, &batch.numbers(&last)).await?;
+    super::files::carry(tx, batch).await?;
     let new = insert_changes(tx, batch).await?;
     batch.forget_kept(&new);
     rewrite_messages(tx, batch).await?;

@@ -25,9 +25,15 @@ const CHANGES: &str = "\
         CROSS JOIN room_changes c ON c.room_id = r.id AND c.message_id IS NOT NULL \
         WHERE r.deleted_at IS NOT NULL AND NOT r.emptied LIMIT ?1)";
 
+/// Who referred to its files is forgotten, before these are orphans.
+const REFERENCES: &str = "\
+    DELETE FROM file_messages WHERE (file_id, message_id) IN (SELECT c.file_id, c.message_id FROM rooms r \
+        CROSS JOIN files f ON f.room_id = r.id CROSS JOIN file_messages c ON c.file_id = f.id \
+        WHERE r.deleted_at IS NOT NULL AND NOT r.emptied LIMIT ?1)";
+
 /// Files that its messages referred to are orphans from now on.
 const FILES: &str = "\
-    UPDATE files SET message_id = NULL WHERE id IN (SELECT f.id FROM rooms r \
+    UPDATE files SET message_id = NULL, reserved_at = NULL WHERE id IN (SELECT f.id FROM rooms r \
         CROSS JOIN files f ON f.room_id = r.id AND f.message_id IS NOT NULL \
         WHERE r.deleted_at IS NOT NULL AND NOT r.emptied LIMIT ?1)";
 
@@ -45,7 +51,7 @@ pub(super) async fn empty(pools: &Pools) -> Result<(), Unavailable> {
             query(marks).execute(&mut *tx).await?;
         }
         tx.commit().await?;
-        for kind in [MESSAGES, CHANGES, FILES] {
+        for kind in [MESSAGES, CHANGES, REFERENCES, FILES] {
             let mut steps = 0;
             loop {
                 let mut tx = pools.write().await?;

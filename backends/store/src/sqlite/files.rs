@@ -42,15 +42,16 @@ impl Files for Sqlite {
 
     async fn refer(&self, id: FileId, owner: &UserId, room: &RoomId, message: MessageId) -> Result<bool, Unavailable> {
         const REFER: &str = "\
-            UPDATE files SET message_id = COALESCE(message_id, ?4) \
+            UPDATE files SET reserved_at = ?4 \
             WHERE id = ?1 AND owner_id = ?2 AND room_id = ?3 AND blob_id IS NOT NULL AND stage <> 'over'";
-        const CARRY: &str = "INSERT INTO file_messages (file_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        const RESERVE: &str = "\
+            INSERT INTO file_messages (file_id, message_id, stored) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING";
         let refer = async {
             let mut tx = self.pools.write().await?;
-            let refer = query(REFER).bind(id.0).bind(owner.as_str()).bind(room.as_str()).bind(message.0);
+            let refer = query(REFER).bind(id.0).bind(owner.as_str()).bind(room.as_str()).bind(At(Timestamp::now()));
             let may = refer.execute(&mut *tx).await?.rows_affected() > 0;
             if may {
-                query(CARRY).bind(id.0).bind(message.0).execute(&mut *tx).await?;
+                query(RESERVE).bind(id.0).bind(message.0).execute(&mut *tx).await?;
             }
             tx.commit().await.map(|()| may)
         };
@@ -60,7 +61,7 @@ impl Files for Sqlite {
     async fn cancel(&self, id: FileId, owner: &UserId) -> Result<bool, Unavailable> {
         const CANCEL: &str = "\
             UPDATE files SET stage = 'over' \
-            WHERE id = ?1 AND owner_id = ?2 AND message_id IS NULL AND stage <> 'over'";
+            WHERE id = ?1 AND owner_id = ?2 AND message_id IS NULL AND reserved_at IS NULL AND stage <> 'over'";
         let cancel = async {
             let mut tx = self.pools.write().await?;
             let changed = query(CANCEL).bind(id.0).bind(owner.as_str()).execute(&mut *tx).await?;
@@ -77,7 +78,11 @@ impl Files for Sqlite {
         let remove = async {
             let mut tx = self.pools.write().await?;
             for id in ids {
-                query("DELETE FROM files WHERE id = ?1 AND stage = 'over'").bind(id.0).execute(&mut *tx).await?;
+                let gone =
+                    query("DELETE FROM files WHERE id = ?1 AND stage = 'over'").bind(id.0).execute(&mut *tx).await?;
+                if gone.rows_affected() > 0 {
+                    query("DELETE FROM file_messages WHERE file_id = ?1").bind(id.0).execute(&mut *tx).await?;
+                }
             }
             tx.commit().await
         };
@@ -106,14 +111,34 @@ async fn declare(pools: &Pools, file: &File) -> Result<(), Unavailable> {
     declare.await.map_err(error)
 }
 
-/// Gives up the files that were carried by messages which are deleted now, and by no other.
+/// Makes the files that the batch's messages name theirs: what was reserved, and what was not, as long as it may be.
+pub(super) async fn carry(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    const MARK: &str = "\
+        UPDATE files SET message_id = COALESCE(message_id, ?4) \
+        WHERE id = ?1 AND owner_id = ?2 AND room_id = ?3 AND blob_id IS NOT NULL AND stage <> 'over'";
+    const CARRY: &str = "\
+        INSERT INTO file_messages (file_id, message_id, stored) VALUES (?1, ?2, 1) \
+        ON CONFLICT (file_id, message_id) DO UPDATE SET stored = 1";
+    for named in batch.named() {
+        let mark = query(MARK).bind(named.file.0).bind(named.owner).bind(named.room).bind(named.message);
+        if mark.execute(&mut *tx).await?.rows_affected() > 0 {
+            query(CARRY).bind(named.file.0).bind(named.message).execute(&mut *tx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives up the files that were carried by messages which are deleted now, and by no other; one that is reserved still
+/// is left to the orphans' removal.
 pub(super) async fn give_up(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), sqlx::Error> {
     const CARRIED: &str = "\
         SELECT f.id FROM file_messages c JOIN files f ON f.id = c.file_id WHERE c.message_id = ?1 AND f.room_id = ?2";
     const LOSE: &str = "DELETE FROM file_messages WHERE file_id = ?1 AND message_id = ?2";
     const GIVE_UP: &str = "\
-        UPDATE files SET stage = 'over', message_id = NULL WHERE id = ?1 \
-        AND NOT EXISTS (SELECT 1 FROM file_messages c WHERE c.file_id = files.id) \
+        UPDATE files SET message_id = NULL, \
+            stage = CASE WHEN EXISTS (SELECT 1 FROM file_messages c WHERE c.file_id = files.id) THEN stage ELSE 'over' END \
+        WHERE id = ?1 \
+        AND NOT EXISTS (SELECT 1 FROM file_messages c WHERE c.file_id = files.id AND c.stored) \
         AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = files.message_id AND m.deleted_at IS NULL)";
     for (message, room) in batch.deletions() {
         let files: Vec<Uuid> = query_scalar(CARRIED).bind(message).bind(room).fetch_all(&mut *tx).await?;
@@ -134,7 +159,8 @@ async fn orphans(
     const GIVE_UP: &str = "\
         UPDATE files SET stage = 'over' \
         WHERE id IN (\
-            SELECT id FROM files WHERE message_id IS NULL AND (declared_at < ?1 OR stage = 'over' AND declared_at < ?2) \
+            SELECT id FROM files WHERE message_id IS NULL AND (stage = 'over' AND declared_at < ?2 \
+                OR declared_at < ?1 AND (reserved_at IS NULL OR reserved_at < ?1)) \
             ORDER BY declared_at LIMIT ?3) \
         RETURNING id, blob_id";
     let give_up = async {
