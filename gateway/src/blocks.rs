@@ -3,7 +3,6 @@
 //! An answer is good for 5 s; on the gateways of who blocks it is forgotten at once when their inbox tells of it. With
 //! the store away the last answer holds, and where there is none the message goes through, as all sends do then.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,13 +11,15 @@ use parlor_core::error::{ChatError, Code};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::safety::Safety;
 
+use crate::kept::Kept;
+
 const GOOD: Duration = Duration::from_secs(5);
 const CAPACITY: usize = 100_000;
 
 pub(crate) struct Blocks {
     safety: Arc<dyn Safety>,
     /// By direct room and sender.
-    cached: Mutex<HashMap<(RoomId, UserId), Known>>,
+    cached: Mutex<Kept<(RoomId, UserId), Known>>,
 }
 
 #[derive(Clone, Copy)]
@@ -29,7 +30,7 @@ struct Known {
 
 impl Blocks {
     pub(crate) fn new(safety: Arc<dyn Safety>) -> Self {
-        Self { safety, cached: Mutex::default() }
+        Self { safety, cached: Mutex::new(Kept::new(CAPACITY, |known: &Known| known.read)) }
     }
 
     /// Whether `sender` may write in the direct room.
@@ -56,14 +57,8 @@ impl Blocks {
     }
 
     fn keep(&self, key: (RoomId, UserId), blocked: bool) {
-        let mut cached = self.cached.lock();
-        if cached.len() >= CAPACITY {
-            cached.retain(|_, known| known.read.elapsed() < GOOD);
-            if cached.len() >= CAPACITY {
-                return;
-            }
-        }
-        cached.insert(key, Known { blocked, read: Instant::now() });
+        let read = Instant::now();
+        self.cached.lock().insert(key, Known { blocked, read }, read);
     }
 
     /// `owner` has begun or ceased to block `user`.

@@ -15,6 +15,7 @@ mod config;
 pub mod files;
 mod flood;
 mod hub;
+mod kept;
 mod limiter;
 mod memberships;
 mod meters;

@@ -19,6 +19,7 @@ use parlor_core::time::Timestamp;
 
 use crate::Ports;
 use crate::caller::Caller;
+use crate::kept::Kept;
 
 const READ_AGAIN: Duration = Duration::from_secs(5);
 const SERVE: Duration = Duration::from_secs(60);
@@ -76,7 +77,7 @@ type Read = (Room, Option<Membership>, Option<Timestamp>);
 
 pub(crate) struct Memberships {
     ports: Ports,
-    cached: Mutex<HashMap<(RoomId, UserId), Standing>>,
+    cached: Mutex<Kept<(RoomId, UserId), Standing>>,
     /// How many members each room has, with the version of which that is: of a room whose member has done nothing here
     /// yet, no standing is known.
     sizes: Mutex<HashMap<RoomId, (u64, u32)>>,
@@ -84,7 +85,8 @@ pub(crate) struct Memberships {
 
 impl Memberships {
     pub(crate) fn new(ports: Ports) -> Self {
-        Self { ports, cached: Mutex::default(), sizes: Mutex::default() }
+        let cached = Mutex::new(Kept::new(CAPACITY, |standing: &Standing| standing.read));
+        Self { ports, cached, sizes: Mutex::default() }
     }
 
     /// Takes note of what was just read or decided.
@@ -164,11 +166,8 @@ impl Memberships {
 
     fn keep(&self, user: &UserId, standing: Standing) {
         self.learn_size(&standing.room);
-        let mut cached = self.cached.lock();
-        if cached.len() >= CAPACITY {
-            cached.retain(|_, standing| standing.read.elapsed() < READ_AGAIN);
-        }
-        cached.insert((standing.room.id.clone(), user.clone()), standing);
+        let (key, now) = ((standing.room.id.clone(), user.clone()), Instant::now());
+        self.cached.lock().insert(key, standing, now);
     }
 
     /// Forgets what is known of a user in a room: it changed.
