@@ -123,9 +123,9 @@ fn key(field: &'static str, text: &str) -> Result<(), ChatError> {
 mod tests {
     use parlor_core::device::OneTimeKey;
     use parlor_core::error::Code;
-    use parlor_core::event::RoomKind;
     use parlor_core::ports::keys::Keys;
     use parlor_core::ports::safety::Safety;
+    use parlor_core::ports::store::Store;
 
     use super::*;
     use crate::stage::{Stage, caller, user};
