@@ -4,7 +4,7 @@
 //! and goes one way: sent, delivered, read. Two pointers that were raised by the same marks are the same, in whatever
 //! order and however often the marks came.
 
-use crate::ids::Seq;
+use crate::ids::{Seq, UserId};
 use crate::time::Timestamp;
 
 /// A place in a room's order, and when it was reached.
@@ -74,6 +74,51 @@ impl Pointers {
     /// Whether `other` is nowhere further.
     pub fn covers(&self, other: &Self) -> bool {
         self.delivered.seq >= other.delivered.seq.max(other.read.seq) && self.read.seq >= other.read.seq
+    }
+}
+
+/// How far a message has got. In order: what is read has been delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Got {
+    /// The log has it.
+    #[default]
+    Sent,
+    /// It has reached a device of a member who did not send it.
+    Delivered,
+    /// Such a member has read it.
+    Read,
+}
+
+impl Got {
+    /// As clients are told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// Those who have got furthest in a room: of each pointer two users at least, so that it can be told for whoever sent.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Furthest(Vec<(UserId, Pointers)>);
+
+impl Furthest {
+    /// Somebody has got so far.
+    pub fn add(&mut self, user: UserId, to: Pointers) {
+        self.0.push((user, to));
+    }
+
+    /// How far a message at `seq` has got with the furthest of those who did not send it.
+    pub fn got(&self, seq: Seq, sender: &UserId) -> Got {
+        let others = self.0.iter().filter(|(user, _)| user != sender);
+        let each = others.map(|(_, to)| match (to.read.passed(seq), to.delivered.passed(seq)) {
+            (Some(_), _) => Got::Read,
+            (None, Some(_)) => Got::Delivered,
+            (None, None) => Got::Sent,
+        });
+        each.max().unwrap_or_default()
     }
 }
 

@@ -16,6 +16,7 @@ use parlor_socketio::{Frame, Mark};
 
 use crate::Shared;
 use crate::client::Client;
+use crate::receipts;
 use crate::vocabularies::News;
 
 /// Messages that are told.
@@ -74,6 +75,9 @@ async fn find(shared: &Arc<Shared>, client: &Client) -> Result<Option<Vec<Stored
     let mut waiting = shared.ports.progress.waiting(&user.id, &fresher, TOLD).await?;
     drop(turn);
     waiting.retain(|message| entered.get(&message.room).is_some_and(|entered| message.seq <= *entered));
+    if client.vocabulary().shows_status() {
+        receipts::tell_got(shared, &user.id, &mut waiting).await;
+    }
     Ok(Some(waiting))
 }
 

@@ -171,3 +171,63 @@ test("conversations: delivered and read by request are told to the sender, by wh
     assert.ok(Date.parse(timestamp));
   }
 });
+
+test("conversations: a page says how far each message has got", async (t) => {
+  const { ann, ben, id } = await pair(t);
+  ben.socket.close();
+  await sleep(500);
+  const { id: message } = await answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content: "one" });
+  const page = async () => (await answered(200, ann.user, "GET", `/api/messages/${id}`)).messages;
+  const one = async () => (await answered(200, ann.user, "GET", `/api/conversations/${id}`)).last_message;
+  const list = async () => {
+    const { conversations } = await answered(200, ann.user, "GET", "/api/conversations");
+    return conversations.find((conversation) => conversation.id === id).last_message;
+  };
+  const shows = async (status) => {
+    await until(`the page says ${status}`, async () => (await page()).find((shown) => shown.id === message)?.status === status);
+    await until(`the conversation says ${status}`, async () => (await one())?.status === status);
+    await until(`the list says ${status}`, async () => (await list())?.status === status);
+  };
+  await shows("sent");
+  for (const status_type of ["delivered", "read"]) {
+    await answered(200, ben.user, "POST", `/api/messages/${message}/status`, { status_type });
+    await shows(status_type);
+  }
+  const { id: later } = await answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content: "two" });
+  const both = await until("both are there", async () => {
+    const messages = await page();
+    return messages.length === 2 && messages;
+  });
+  assert.deepEqual(both.map((shown) => [shown.id, shown.status]), [[later, "sent"], [message, "read"]]);
+});
+
+test("conversations: what waited for a user says how far it has got with others", async (t) => {
+  const { ann, ben } = await pair(t);
+  const cem = newUser("Cem");
+  await connect(t, cem, CONVERSATIONS);
+  const { id } = await answered(201, ann.user, "POST", "/api/conversations/group", { title: "Three", participant_ids: [ben.user.id, cem.id] });
+  ben.socket.close();
+  await sleep(500);
+  const sent = await answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content: "one" });
+  await answered(200, cem, "POST", `/api/messages/${sent.id}/status`, { status_type: "read" });
+  await until("the page says read", async () => {
+    const { messages } = await answered(200, ann.user, "GET", `/api/messages/${id}`);
+    return messages[0]?.status === "read";
+  });
+  const socket = client(t, NGINX, { token: await tokenOf(ben.user), vocabulary: "conversations" });
+  const waited = heard(socket, "chat:message_received", (message) => message.id === sent.id);
+  socket.connect();
+  assert.equal((await waited).status, "read");
+});
+
+test("conversations: the last message of a conversation shows its reactions, alone and in the list", async (t) => {
+  const { ann, ben, id } = await pair(t);
+  const sent = await answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content: "one" });
+  await answered(200, ben.user, "POST", `/api/messages/${sent.id}/reactions`, { emoji: "👍" });
+  const expected = [{ emoji: "👍", count: 1, user_ids: [ben.user.id] }];
+  const shown = (message) => JSON.stringify(message?.reactions) === JSON.stringify(expected);
+  await until("the page shows it", async () => shown((await answered(200, ann.user, "GET", `/api/messages/${id}`)).messages[0]));
+  assert.deepEqual((await answered(200, ann.user, "GET", `/api/conversations/${id}`)).last_message.reactions, expected);
+  const { conversations } = await answered(200, ann.user, "GET", "/api/conversations");
+  assert.deepEqual(conversations.find((conversation) => conversation.id === id).last_message.reactions, expected);
+});

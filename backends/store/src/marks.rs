@@ -141,7 +141,7 @@ macro_rules! select_marks {
 pub(crate) use select_marks;
 
 /// Lays reactions and pins on messages.
-pub(crate) fn lay_on(messages: &mut [StoredMessage], rows: Vec<MarkRow>) {
+pub(crate) fn lay_on<'a>(messages: impl Iterator<Item = &'a mut StoredMessage>, rows: Vec<MarkRow>) {
     let mut marks: HashMap<Uuid, (Vec<Reaction>, bool)> = HashMap::new();
     for row in rows {
         let (reactions, pinned) = marks.entry(row.message).or_default();

@@ -6,7 +6,7 @@ use parlor_core::event::Actor;
 use parlor_core::ids::{Offset, RoomId, Seq, UserId};
 use parlor_core::ports::progress::{Mark, Reached, Unread};
 use parlor_core::ports::store::StoredMessage;
-use parlor_core::receipts::{Pointer, Pointers};
+use parlor_core::receipts::{Furthest, Pointer, Pointers};
 use parlor_core::time::Timestamp;
 use sqlx::{FromRow, Row};
 
@@ -63,6 +63,18 @@ pub(crate) fn of_users(asked: &[UserId], found: Vec<(Actor, Pointers)>) -> Vec<P
 /// How far the store sees, up to where it is read, and how many are behind that.
 pub(crate) fn unread((applied, read, count): (i64, i64, i64)) -> Unread {
     Unread { count: count.unsigned_abs(), read: seq(read), applied: Offset(applied) }
+}
+
+/// Rows of room, user, delivered and read, as those of each room asked for.
+pub(crate) fn furthest(asked: &[RoomId], rows: Vec<(String, String, i64, i64)>) -> Vec<Furthest> {
+    let mut found: HashMap<String, Furthest> = HashMap::new();
+    for (room, user, delivered, read) in rows {
+        // Nobody asks when.
+        let place = |column| Pointer::new(seq(column), Timestamp(0));
+        let to = Pointers { delivered: place(delivered), read: place(read) };
+        found.entry(room).or_default().add(UserId::trusted(user), to);
+    }
+    asked.iter().map(|room| found.get(room.as_str()).cloned().unwrap_or_default()).collect()
 }
 
 pub(crate) fn reached(delivered: i64, read: i64) -> Reached {

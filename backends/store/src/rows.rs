@@ -7,6 +7,7 @@ use parlor_core::ids::{BlobId, FileId, MessageId, Offset, RoomId, Seq, UserId};
 use parlor_core::ports::files::{Orphan, Stage};
 use parlor_core::ports::safety::Ban;
 use parlor_core::ports::store::{Membership, Outgoing, Page, Placed, RoomSummary, StoredMessage};
+use parlor_core::receipts::Got;
 use parlor_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -118,6 +119,7 @@ impl From<MessageRow> for StoredMessage {
             deleted_at: row.deleted_at.map(|at| at.0),
             reactions: Vec::new(),
             pinned: false,
+            got: Got::default(),
         }
     }
 }
@@ -290,8 +292,9 @@ where
     Ok(Member { user, role: role(&joined.role), joined_at: joined.joined_at.0 })
 }
 
-/// A room in a user's list, from a row that has the room, their role, the partner, the last message and the count.
-pub(crate) fn summary<R>(row: &R) -> Result<RoomSummary, sqlx::Error>
+/// Rooms in a user's list, from rows that have the room, their role, the partner, the last message and the count; and
+/// those of the messages whose reactions and pins are to be looked up.
+pub(crate) fn summaries<R>(rows: &[R]) -> Result<(Vec<RoomSummary>, Vec<Uuid>), sqlx::Error>
 where
     R: Row,
     RoomRow: for<'r> FromRow<'r, R>,
@@ -303,18 +306,25 @@ where
     i64: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
     String: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
 {
-    let has_message = row.try_get::<Option<i64>, _>("seq")?.is_some();
-    let has_partner = row.try_get::<Option<String>, _>("user_id")?.is_some();
-    let place = PlaceRow::from_row(row)?;
-    Ok(RoomSummary {
-        room: RoomRow::from_row(row)?.into(),
-        role: role(&JoinedRow::from_row(row)?.role),
-        partner: if has_partner { Some(UserRow::from_row(row)?.into()) } else { None },
-        last_message: if has_message { Some(MessageRow::from_row(row)?.into()) } else { None },
-        unread: row.try_get::<i64, _>("unread")?.unsigned_abs(),
-        read: seq(place.read_seq),
-        muted: !place.notifications_enabled,
-    })
+    let mut marked = Vec::new();
+    let mut summary = |row: &R| -> Result<RoomSummary, sqlx::Error> {
+        let has_message = row.try_get::<Option<i64>, _>("seq")?.is_some();
+        let has_partner = row.try_get::<Option<String>, _>("user_id")?.is_some();
+        let place = PlaceRow::from_row(row)?;
+        let newest = if has_message { Some(MessageRow::from_row(row)?) } else { None };
+        marked.extend(newest.as_ref().filter(|newest| newest.marked).map(|newest| newest.id));
+        Ok(RoomSummary {
+            room: RoomRow::from_row(row)?.into(),
+            role: role(&JoinedRow::from_row(row)?.role),
+            partner: if has_partner { Some(UserRow::from_row(row)?.into()) } else { None },
+            last_message: newest.map(StoredMessage::from),
+            unread: row.try_get::<i64, _>("unread")?.unsigned_abs(),
+            read: seq(place.read_seq),
+            muted: !place.notifications_enabled,
+        })
+    };
+    let rooms = rows.iter().map(&mut summary).collect::<Result<_, _>>()?;
+    Ok((rooms, marked))
 }
 
 /// Actor of parts.

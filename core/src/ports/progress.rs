@@ -7,7 +7,7 @@ use super::Unavailable;
 use super::store::StoredMessage;
 use crate::event::Actor;
 use crate::ids::{Offset, Partition, RoomId, Seq, UserId};
-use crate::receipts::Pointers;
+use crate::receipts::{Furthest, Pointers};
 
 /// Pointers of members. Whoever sends a message has read up to it: what the pointers say is never behind a member's own
 /// newest message, though no pointer is written for that.
@@ -25,6 +25,10 @@ pub trait Progress: Send + Sync + 'static {
 
     /// How many members of a room, `except` left out, have got to a place.
     async fn reached(&self, room: &RoomId, seq: Seq, except: &UserId) -> Result<Reached, Unavailable>;
+
+    /// The members who have got furthest in each of these rooms, in the order asked for: at most four a room. Who has
+    /// left counts too, so that no message seems to have got less far than it had.
+    async fn furthest(&self, rooms: &[RoomId]) -> Result<Vec<Furthest>, Unavailable>;
 
     /// How many stored messages of each of these rooms a user has not read, in the order asked for, from one snapshot.
     async fn unread(&self, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable>;

@@ -14,7 +14,7 @@ use super::store::{Store, Stored};
 use crate::event::{Event, Kind, Message, MessageType, Room, RoomKind};
 use crate::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
 use crate::membership::{Change, nameless};
-use crate::receipts::Pointers;
+use crate::receipts::{Got, Pointers};
 use crate::time::Timestamp;
 
 /// One promise a test.
@@ -28,6 +28,7 @@ macro_rules! progress_contract {
             many_rooms_are_counted_at_once_in_the_order_asked_for
             who_sends_has_read_up_to_their_message
             a_message_is_counted_by_whom_it_has_got_to
+            those_who_got_furthest_tell_of_every_message
             what_did_not_reach_a_member_waits_in_order_and_is_bounded
             nothing_waits_for_who_is_no_member_and_nothing_that_was_deleted
             users_know_whom_they_share_a_room_with
@@ -268,6 +269,30 @@ mod promises {
             async |seq, except: &str| trial.progress.reached(&room, seq, &user(except)).await.expect("counts");
         assert_eq!(reached(seqs[0], "a").await, Reached { delivered: 3, read: 2 }, "b and c, and e who answered");
         assert_eq!(reached(seqs[1], "e").await, Reached { delivered: 1, read: 0 });
+    }
+
+    pub async fn those_who_got_furthest_tell_of_every_message(mut trial: Trial) {
+        let (room, other) = (trial.group("r", &["a", "b", "c", "d", "e"]).await, trial.group("s", &["a", "b"]).await);
+        let told = ["1", "2", "3", "4"].map(|content| says(&room, "a", content));
+        let seqs = trial.tell(&told).await;
+        let alone = trial.tell(&[says(&other, "b", "5")]).await;
+        trial.raise(&room, "b", Pointers::read(seqs[1], at(0))).await;
+        trial.raise(&room, "c", Pointers::read(seqs[0], at(0))).await;
+        trial.raise(&room, "d", Pointers::delivered(seqs[2], at(0))).await;
+        trial.raise(&room, "e", Pointers::delivered(seqs[0], at(0))).await;
+        let asked = [other, RoomId::trusted("nowhere"), room.clone()];
+        let found = trial.progress.furthest(&asked).await.expect("an answer");
+        let got = |sender: &str| seqs.iter().map(|seq| found[2].got(*seq, &user(sender))).collect::<Vec<_>>();
+        // `a` wrote all of it and so has read it, which tells of nobody but `a`.
+        assert_eq!(got("a"), [Got::Read, Got::Read, Got::Delivered, Got::Sent]);
+        assert_eq!(found[0].got(alone[0], &user("b")), Got::Sent, "who wrote it is no reader");
+        assert_eq!(found[0].got(alone[0], &user("a")), Got::Read);
+        assert_eq!(found[1].got(seqs[0], &user("a")), Got::Sent);
+        // An answer reads what precedes it.
+        trial.tell(&[says(&room, "e", "6")]).await;
+        let found = trial.progress.furthest(&asked[2..]).await.expect("an answer");
+        assert_eq!(found[0].got(seqs[3], &user("a")), Got::Read);
+        assert!(trial.progress.furthest(&[]).await.expect("nothing").is_empty());
     }
 
     pub async fn what_did_not_reach_a_member_waits_in_order_and_is_bounded(mut trial: Trial) {

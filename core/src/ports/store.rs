@@ -8,6 +8,7 @@ use crate::error::ChatError;
 use crate::event::{Actor, Delivery, Event, Member, Message, Role, Room};
 use crate::ids::{MessageId, Offset, Partition, RoomId, Seq, UserId};
 use crate::membership::{Change, Decision};
+use crate::receipts::Got;
 use crate::time::Timestamp;
 
 /// Users, rooms, members, messages and changes.
@@ -230,6 +231,8 @@ pub struct StoredMessage {
     pub reactions: Vec<Reaction>,
     /// It is pinned to its room.
     pub pinned: bool,
+    /// How far it has got. The store leaves it at [`Got::Sent`]: pointers tell (see [`crate::ports::progress`]).
+    pub got: Got,
 }
 
 /// Where a stored message is, and whose it is.

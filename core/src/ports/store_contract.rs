@@ -67,6 +67,7 @@ macro_rules! store_contract {
             mentions_and_ciphertext_come_back_and_an_edit_may_change_which_it_is
             reactions_come_back_with_their_users_in_the_order_of_giving
             a_reaction_given_twice_counts_once_and_one_taken_back_is_gone
+            the_newest_message_of_a_listed_room_shows_its_reactions_and_pin
             a_deleted_message_loses_reactions_and_pin_and_gets_none
             a_mark_from_another_room_does_not_touch_a_message
             pins_are_listed_the_last_pinned_first

@@ -15,6 +15,7 @@ use super::{Reply, history, quotes, veil};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub;
+use crate::receipts;
 use crate::vocabularies::{Answer, Counted};
 
 /// How long a read waits for a store that lags.
@@ -25,7 +26,10 @@ const DEEPEST: u64 = 100_000;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, limit: u32, offset: u64, reply: Reply) {
     match read(shared, caller, &room, limit, offset).await {
-        Ok(page) => {
+        Ok(mut page) => {
+            if reply.shows_status() {
+                receipts::tell_got(shared, &caller.user.id, &mut page.rows).await;
+            }
             let (messages, total) = (page.rows.as_slice(), page.total);
             reply.ok(&Answer::Counted(&Counted { room: &room, messages, total, limit, offset }));
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use parlor_core::event::{Delivery, Kind, Message};
 use parlor_core::ids::{MessageId, UserId};
 use parlor_core::ports::store::{Reaction, StoredMessage};
+use parlor_core::receipts::Got;
 
 use crate::hub;
 
@@ -69,6 +70,7 @@ pub(super) fn as_stored(delivery: &Delivery, id: MessageId, message: &Message) -
         deleted_at: None,
         reactions: Vec::new(),
         pinned: false,
+        got: Got::default(),
     }
 }
 

@@ -49,6 +49,14 @@ impl Reply {
         self.began
     }
 
+    /// Whether the answer says of messages how far each has got: only then is it looked up.
+    pub(crate) fn shows_status(&self) -> bool {
+        match &self.to {
+            To::Socket { vocabulary, .. } => vocabulary.shows_status(),
+            To::Request { rendering, .. } => rendering.shows_status,
+        }
+    }
+
     pub(crate) fn ok(self, answer: &Answer<'_>) {
         match self.to {
             To::Socket { vocabulary, ack: Some(ack), .. } => ack.send_raw(&vocabulary.ack(answer)),

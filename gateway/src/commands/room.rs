@@ -15,12 +15,18 @@ use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, reply: Reply) {
     match read(shared, caller, &room).await {
-        Ok((room, members, summary)) => reply.ok(&Answer::Room {
-            room: &room,
-            members: &members,
-            last_message: summary.as_ref().and_then(|summary| summary.last_message.as_ref()),
-            unread: summary.as_ref().map(|summary| summary.unread),
-        }),
+        Ok((room, members, mut summary)) => {
+            if reply.shows_status() {
+                let newest = summary.as_mut().and_then(|summary| summary.last_message.as_mut());
+                receipts::tell_got(shared, &caller.user.id, newest).await;
+            }
+            reply.ok(&Answer::Room {
+                room: &room,
+                members: &members,
+                last_message: summary.as_ref().and_then(|summary| summary.last_message.as_ref()),
+                unread: summary.as_ref().map(|summary| summary.unread),
+            });
+        }
         Err(error) => reply.refuse(&error),
     }
 }

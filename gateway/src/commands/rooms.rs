@@ -17,7 +17,13 @@ use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, limit: u32, offset: u64, reply: Reply) {
     match read(shared, caller, limit, offset).await {
-        Ok((rooms, total)) => reply.ok(&Answer::Rooms { rooms: &rooms, total }),
+        Ok((mut rooms, total)) => {
+            if reply.shows_status() {
+                let newest = rooms.iter_mut().filter_map(|room| room.last_message.as_mut());
+                receipts::tell_got(shared, &caller.user.id, newest).await;
+            }
+            reply.ok(&Answer::Rooms { rooms: &rooms, total });
+        }
         Err(error) => reply.refuse(&error),
     }
 }

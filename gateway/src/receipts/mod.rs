@@ -3,11 +3,13 @@
 //! What commands, answered pings (`deliveries`) and sends say is gathered here per (room, user) for a moment, so that
 //! ten receipts become one. `settle` then appends each to the log of receipts, raises the pointers in the fan-out's
 //! memory, and tells: the room whom its messages have got to, message by message in small rooms (`covered`) and by
-//! counts in big ones (`counts`), and the reader's own devices how much is unread (`unread`).
+//! counts in big ones (`counts`), and the reader's own devices how much is unread (`unread`). Who asks for messages is told
+//! how far each has got (`got`).
 
 mod counts;
 mod covered;
 mod deliveries;
+mod got;
 mod missed;
 mod settle;
 mod unread;
@@ -21,6 +23,7 @@ use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::receipts::Pointers;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use got::tell_got;
 pub(crate) use missed::tell_missed;
 pub(crate) use settle::settle_all;
 pub(crate) use unread::overlay;

@@ -90,7 +90,8 @@ impl Endpoint {
             Kind::Route { route, form } => {
                 let asked = Asked { user: bearer.0.user.clone(), command: command.clone(), at: Timestamp::now() };
                 let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
-                Rendering::new(form, status, move |answer| (route.body)(answer, &asked))
+                let rendering = Rendering::new(form, status, move |answer| (route.body)(answer, &asked));
+                Rendering { shows_status: route.shows_status(), ..rendering }
             }
         };
         carry_out(shared, bearer, command, rendering).await

@@ -103,6 +103,8 @@ pub(crate) struct Rendering {
     pub(crate) ok: Box<dyn FnOnce(&Answer<'_>) -> Rendered + Send>,
     /// The form of a refusal's body.
     pub(crate) form: Form,
+    /// The response says of messages how far each has got.
+    pub(crate) shows_status: bool,
 }
 
 impl Rendering {
@@ -113,7 +115,7 @@ impl Rendering {
         body: impl FnOnce(&Answer<'_>) -> String + Send + 'static,
     ) -> Self {
         let ok = Box::new(move |answer: &Answer<'_>| Rendered { status, body: body(answer), retry_after: None });
-        Self { ok, form }
+        Self { ok, form, shows_status: false }
     }
 
     pub(crate) fn refused(&self, error: &ChatError) -> Rendered {

@@ -13,6 +13,7 @@ use parlor_core::event::{
 };
 use parlor_core::ids::{EventId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::store::{RoomSummary, StoredMessage};
+use parlor_core::receipts::Got;
 use parlor_core::time::Timestamp;
 use serde_json::value::RawValue;
 
@@ -75,6 +76,7 @@ pub(super) fn stored(message: Message, edited: bool) -> StoredMessage {
         deleted_at: None,
         reactions: Vec::new(),
         pinned: false,
+        got: Got::default(),
     }
 }
 

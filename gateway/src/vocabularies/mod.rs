@@ -95,6 +95,11 @@ impl Vocabulary {
         self == Self::Cafe
     }
 
+    /// Whether a message says how far it has got, wherever it is shown.
+    pub fn shows_status(self) -> bool {
+        self == Self::Conversations
+    }
+
     /// The vocabulary that owns this client event name (`join_room`: snake). `None`: nobody's.
     ///
     /// Names of the connection itself are dotted's, but every vocabulary understands them; see [`Self::decides`].

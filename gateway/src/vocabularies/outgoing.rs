@@ -10,6 +10,7 @@ use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
 pub use parlor_core::ports::safety::Ban;
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
+use parlor_core::receipts::Got;
 use parlor_core::time::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -456,6 +457,7 @@ pub(super) struct Said<'a> {
     pub(super) seq: Seq,
     pub(super) reactions: &'a [Reaction],
     pub(super) pinned: bool,
+    pub(super) got: Got,
 }
 
 impl<'a> Said<'a> {
@@ -470,6 +472,7 @@ impl<'a> Said<'a> {
             seq: delivery.seq,
             reactions: &[],
             pinned: false,
+            got: Got::Sent,
         }
     }
 
@@ -484,6 +487,7 @@ impl<'a> Said<'a> {
             seq: stored.seq,
             reactions: &stored.reactions,
             pinned: stored.pinned,
+            got: stored.got,
         }
     }
 

@@ -21,6 +21,11 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Whether its answer has messages that say how far each has got.
+    pub(crate) fn shows_status(&self) -> bool {
+        super::conversations::rest::shows_status(self)
+    }
+
     /// Parses a request in full. `given` is what path, query and headers say.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use parlor_core::event::{Delivery, Ephemeral, Kind, Member, MessageType, Role, R
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
+use parlor_core::receipts::Got;
 
 use super::golden::{AT, OTHER, ada, channel, delivery, group, message_id, stored, text, user};
 use super::{Answer, Ban, Changes, Counted, Found, MemberReceipt, News, Receipts, Upload};
@@ -23,6 +24,7 @@ pub(super) fn rich() -> StoredMessage {
         Reaction { emoji: "🎉".into(), users: vec![ben().id], count: 140 },
     ];
     message.pinned = true;
+    message.got = Got::Delivered;
     message
 }
 

@@ -115,10 +115,15 @@ pub(super) async fn read(
     messages: &mut [StoredMessage],
     marked: Vec<Uuid>,
 ) -> Result<(), sqlx::Error> {
-    const READ: &str = select_marks!("= ANY($1)");
-    if !marked.is_empty() {
-        let rows: Vec<MarkRow> = query_as(READ).bind(marked).fetch_all(connection).await?;
-        lay_on(messages, rows);
-    }
+    lay_on(messages.iter_mut(), find(connection, marked).await?);
     Ok(())
+}
+
+/// Those reactions and pins.
+pub(super) async fn find(connection: &mut PgConnection, marked: Vec<Uuid>) -> Result<Vec<MarkRow>, sqlx::Error> {
+    const READ: &str = select_marks!("= ANY($1)");
+    if marked.is_empty() {
+        return Ok(Vec::new());
+    }
+    query_as(READ).bind(marked).fetch_all(connection).await
 }

@@ -10,7 +10,7 @@ use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::progress::{Asked, Mark, Progress, Reached, Unread};
 use parlor_core::ports::store::StoredMessage;
-use parlor_core::receipts::Pointers;
+use parlor_core::receipts::{Furthest, Pointers};
 use sqlx::{FromRow, query, query_as};
 
 use super::pool::Pool;
@@ -38,6 +38,10 @@ impl Progress for Postgres {
 
     async fn reached(&self, room: &RoomId, seq: Seq, except: &UserId) -> Result<Reached, Unavailable> {
         timed(NAME, "reached", reached(&self.pool, room, seq, except)).await
+    }
+
+    async fn furthest(&self, rooms: &[RoomId]) -> Result<Vec<Furthest>, Unavailable> {
+        timed(NAME, "furthest", furthest(&self.pool, rooms)).await
     }
 
     async fn unread(&self, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {
@@ -130,6 +134,26 @@ async fn reached(pool: &Pool, room: &RoomId, place: Seq, except: &UserId) -> Res
         .await
         .map_err(Pool::error)?;
     Ok(crate::progress::reached(delivered, read))
+}
+
+async fn furthest(pool: &Pool, rooms: &[RoomId]) -> Result<Vec<Furthest>, Unavailable> {
+    const READ: &str = "\
+        SELECT room_id, user_id, delivered, read FROM (SELECT m.*, \
+            row_number() OVER (PARTITION BY room_id ORDER BY delivered DESC) AS by_delivery, \
+            row_number() OVER (PARTITION BY room_id ORDER BY read DESC) AS by_reading \
+            FROM (SELECT m.room_id, m.user_id, greatest(m.delivered_seq, m.read_seq, own.seq) AS delivered, \
+                      greatest(m.read_seq, own.seq) AS read \
+                  FROM members m LEFT JOIN LATERAL (SELECT seq FROM messages \
+                      WHERE sender_id = m.user_id AND room_id = m.room_id ORDER BY seq DESC LIMIT 1) own ON true \
+                  WHERE m.room_id = ANY($1)) m) m \
+        WHERE by_delivery <= 2 OR by_reading <= 2";
+    let mut connection = pool.get().await?;
+    let rows: Vec<(String, String, i64, i64)> = query_as(READ)
+        .bind(rooms.iter().map(RoomId::as_str).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(Pool::error)?;
+    Ok(crate::progress::furthest(rooms, rows))
 }
 
 async fn unread(pool: &Pool, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {

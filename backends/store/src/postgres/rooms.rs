@@ -7,8 +7,10 @@ use parlor_core::ports::store::{Membership, RoomSummary};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, query, query_as, query_scalar};
 
+use super::marks;
 use super::pool::Pool;
-use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summary};
+use crate::marks::lay_on;
+use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summaries};
 
 /// A room.
 pub(super) async fn room(pool: &Pool, id: &RoomId) -> Result<Option<Room>, Unavailable> {
@@ -82,7 +84,10 @@ pub(super) async fn of_user(
         .fetch_all(&mut *connection)
         .await
         .map_err(Pool::error)?;
-    rows.iter().map(summary).collect::<Result<_, _>>().map_err(Pool::error)
+    let (mut rooms, marked) = summaries(&rows).map_err(Pool::error)?;
+    let found = marks::find(&mut connection, marked).await.map_err(Pool::error)?;
+    lay_on(rooms.iter_mut().filter_map(|room| room.last_message.as_mut()), found);
+    Ok(rooms)
 }
 
 /// How many rooms are on that list in all.

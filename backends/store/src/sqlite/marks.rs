@@ -83,13 +83,17 @@ pub(super) async fn read(
     messages: &mut [StoredMessage],
     marked: Vec<Uuid>,
 ) -> Result<(), sqlx::Error> {
+    lay_on(messages.iter_mut(), find(readers, marked).await?);
+    Ok(())
+}
+
+/// Those reactions and pins.
+pub(super) async fn find(readers: &SqlitePool, marked: Vec<Uuid>) -> Result<Vec<MarkRow>, sqlx::Error> {
     // SQLite binds no lists; a list of ids in JSON is one, its elements as hexadecimal text.
     const READ: &str = select_marks!("IN (SELECT unhex(value) FROM json_each(?1))");
-    if !marked.is_empty() {
-        let ids: Vec<String> = marked.iter().map(|id| id.simple().to_string()).collect();
-        let rows: Vec<MarkRow> =
-            query_as(READ).bind(serde_json::Value::from(ids).to_string()).fetch_all(readers).await?;
-        lay_on(messages, rows);
+    if marked.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    let ids: Vec<String> = marked.iter().map(|id| id.simple().to_string()).collect();
+    query_as(READ).bind(serde_json::Value::from(ids).to_string()).fetch_all(readers).await
 }

@@ -6,7 +6,7 @@ use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::progress::{Asked, Mark, Progress, Reached, Unread};
 use parlor_core::ports::store::StoredMessage;
-use parlor_core::receipts::Pointers;
+use parlor_core::receipts::{Furthest, Pointers};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, query, query_as};
 
@@ -36,6 +36,10 @@ impl Progress for Sqlite {
 
     async fn reached(&self, room: &RoomId, seq: Seq, except: &UserId) -> Result<Reached, Unavailable> {
         timed(NAME, "reached", reached(&self.pools, room, seq, except)).await
+    }
+
+    async fn furthest(&self, rooms: &[RoomId]) -> Result<Vec<Furthest>, Unavailable> {
+        timed(NAME, "furthest", furthest(&self.pools, rooms)).await
     }
 
     async fn unread(&self, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {
@@ -108,6 +112,22 @@ async fn reached(pools: &Pools, room: &RoomId, place: Seq, except: &UserId) -> R
         .await
         .map_err(error)?;
     Ok(crate::progress::reached(delivered, read))
+}
+
+async fn furthest(pools: &Pools, rooms: &[RoomId]) -> Result<Vec<Furthest>, Unavailable> {
+    const READ: &str = "\
+        SELECT room_id, user_id, delivered, read FROM (SELECT m.*, \
+            row_number() OVER (PARTITION BY room_id ORDER BY delivered DESC) AS by_delivery, \
+            row_number() OVER (PARTITION BY room_id ORDER BY read DESC) AS by_reading \
+            FROM (SELECT room_id, user_id, max(delivered_seq, read_seq, own) AS delivered, max(read_seq, own) AS read \
+                  FROM (SELECT m.*, coalesce((SELECT seq FROM messages WHERE sender_id = m.user_id \
+                          AND room_id = m.room_id ORDER BY seq DESC LIMIT 1), 0) AS own \
+                        FROM members m WHERE m.room_id IN (SELECT value FROM json_each(?1)))) m) \
+        WHERE by_delivery <= 2 OR by_reading <= 2";
+    let asked: Vec<&str> = rooms.iter().map(RoomId::as_str).collect();
+    let rows: Vec<(String, String, i64, i64)> =
+        query_as(READ).bind(serde_json::json!(asked).to_string()).fetch_all(&pools.readers).await.map_err(error)?;
+    Ok(crate::progress::furthest(rooms, rows))
 }
 
 async fn unread(pools: &Pools, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Unread>, Unavailable> {

@@ -7,8 +7,10 @@ use parlor_core::ports::store::{Membership, RoomSummary};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, query, query_as, query_scalar};
 
+use super::marks;
 use super::pools::{Pools, error};
-use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summary};
+use crate::marks::lay_on;
+use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summaries};
 
 /// A room.
 pub(super) async fn room(pools: &Pools, id: &RoomId) -> Result<Option<Room>, Unavailable> {
@@ -69,7 +71,10 @@ pub(super) async fn of_user(
         .fetch_all(&pools.readers)
         .await
         .map_err(error)?;
-    rows.iter().map(summary).collect::<Result<_, _>>().map_err(error)
+    let (mut rooms, marked) = summaries(&rows).map_err(error)?;
+    let found = marks::find(&pools.readers, marked).await.map_err(error)?;
+    lay_on(rooms.iter_mut().filter_map(|room| room.last_message.as_mut()), found);
+    Ok(rooms)
 }
 
 /// How many rooms are on that list in all.

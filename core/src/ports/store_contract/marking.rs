@@ -53,6 +53,33 @@ pub async fn reactions_come_back_with_their_users_in_the_order_of_giving(mut tri
     assert_eq!(shown(&read(&trial, &one).await), expected);
 }
 
+pub async fn the_newest_message_of_a_listed_room_shows_its_reactions_and_pin(mut trial: Trial) {
+    trial.group("group_1", "a", &["b"]).await;
+    trial.group("group_2", "a", &["b"]).await;
+    let (older, newest) = (text("group_1", "a", "older"), text("group_1", "a", "newest"));
+    let plain = text("group_2", "a", "plain");
+    let told = [
+        older.clone(),
+        newest.clone(),
+        plain,
+        react(&older, "b", "x", true),
+        react(&newest, "b", "y", true),
+        react(&newest, "a", "y", true),
+        pin(&newest, "a", true),
+    ];
+    trial.feed.tell(told).await;
+    let (room, user) = (&newest.room, UserId::trusted("a"));
+    let listed = trial.store.rooms_of(&user, 10).await.expect("rooms");
+    let of = |id: &str| listed.iter().find(|summary| summary.room.id.as_str() == id).expect("the room");
+    let one = trial.store.summary(room, &user).await.expect("an answer").expect("the room");
+    for summary in [of("group_1"), &one] {
+        let message = summary.last_message.as_ref().expect("a message");
+        assert_eq!((shown(message), message.pinned), (vec!["y b,a 2".to_owned()], true));
+    }
+    let message = of("group_2").last_message.as_ref().expect("a message");
+    assert!(message.reactions.is_empty() && !message.pinned);
+}
+
 pub async fn a_reaction_given_twice_counts_once_and_one_taken_back_is_gone(mut trial: Trial) {
     let sent = text("r", "a", "hi");
     trial.feed.tell([sent.clone(), react(&sent, "a", "x", true), react(&sent, "b", "x", true)]).await;

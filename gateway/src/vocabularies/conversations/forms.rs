@@ -27,7 +27,7 @@ pub(super) struct MessageForm<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_at: Option<Iso>,
     is_deleted: bool,
-    /// What is known of every message; how far it has got is told by `chat:message_status_updated`.
+    /// How far it has got with the furthest of those who did not send it.
     status: &'static str,
     reactions: Vec<ReactionForm<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ impl<'a> From<Said<'a>> for MessageForm<'a> {
             is_edited: said.edited_at.is_some(),
             edited_at: said.edited_at.map(Iso),
             is_deleted: false,
-            status: "sent",
+            status: said.got.as_str(),
             reactions: said.reactions.iter().map(ReactionForm::from).collect(),
             reply_to_id: message.reply_to.as_ref().map(|quote| quote.message),
             metadata: said.metadata(),
