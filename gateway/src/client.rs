@@ -45,7 +45,7 @@ struct State {
     /// Rooms that the inbox has told of and that are being entered.
     entering: HashSet<RoomId>,
     typing: crate::commands::Typing,
-    told: Vec<(UserId, Timestamp)>,
+    told: Told,
     /// Rooms that the inbox said the user is out of, with the membership version of that.
     removed: HashMap<RoomId, u64>,
     /// What its inbox said up to here was taken into account when it came back.
@@ -56,6 +56,27 @@ struct State {
     read: HashMap<RoomId, Seq>,
     /// The socket is gone: it enters nothing any more.
     closed: bool,
+}
+
+/// Presence changes that a client was told last.
+#[derive(Default)]
+struct Told(Vec<(UserId, Option<RoomId>, Timestamp)>);
+
+impl Told {
+    /// Notes a change of a user's presence, in `room` if the event names it. False: this one or a later one was told.
+    fn is_new(&mut self, user: &UserId, room: Option<&RoomId>, at: Timestamp) -> bool {
+        match self.0.iter_mut().find(|(told, through, _)| told == user && through.as_ref() == room) {
+            Some((_, _, last)) if *last >= at => return false,
+            Some((_, _, last)) => *last = at,
+            None => {
+                if self.0.len() >= TOLD {
+                    self.0.remove(0);
+                }
+                self.0.push((user.clone(), room.cloned(), at));
+            }
+        }
+        true
+    }
 }
 
 /// What was sent while the vocabulary was a guess.
@@ -92,7 +113,7 @@ impl Client {
             rooms: HashSet::new(),
             entering: HashSet::new(),
             typing: crate::commands::Typing::default(),
-            told: Vec::new(),
+            told: Told::default(),
             heard_inbox: Seq::ZERO,
             status: Status::Online,
             read: HashMap::new(),
@@ -198,8 +219,8 @@ impl Client {
         }
     }
 
-    /// The vocabulary for ephemeral news of a room; `None`: not for this client, or it was told before.
-    pub(crate) fn ephemeral_as(&self, news: &Ephemeral) -> Option<Vocabulary> {
+    /// The vocabulary for ephemeral news of `room`; `None`: not for this client, or it was told before.
+    pub(crate) fn ephemeral_as(&self, room: &RoomId, news: &Ephemeral) -> Option<Vocabulary> {
         let mut state = self.state.lock();
         let own = |user: &UserId| state.identity.as_ref().is_some_and(|identity| identity.user.id == *user);
         match news {
@@ -212,15 +233,10 @@ impl Client {
                 if own(user) {
                     return None;
                 }
-                match state.told.iter_mut().find(|(told, _)| told == user) {
-                    Some((_, last)) if *last >= *at => return None,
-                    Some((_, last)) => *last = *at,
-                    None => {
-                        if state.told.len() >= TOLD {
-                            state.told.remove(0);
-                        }
-                        state.told.push((user.clone(), *at));
-                    }
+                // A café's event names the café, so each that is shared tells; elsewhere one copy is the others too.
+                let named = (state.vocabulary == Vocabulary::Cafe).then_some(room);
+                if !state.told.is_new(user, named, *at) {
+                    return None;
                 }
             }
             _ => {}
@@ -372,5 +388,27 @@ impl Client {
 
     pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut crate::commands::Typing) -> T) -> T {
         act(&mut self.state.lock().typing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_presence_is_told_once_or_once_for_each_room_that_is_named() {
+        let mut told = Told::default();
+        let (user, one, other) = (UserId::trusted("ann"), RoomId::trusted("one"), RoomId::trusted("other"));
+        let (now, later) = (Timestamp(1), Timestamp(2));
+        assert!(told.is_new(&user, None, now));
+        assert!(!told.is_new(&user, None, now), "a copy through another room");
+        assert!(told.is_new(&user, Some(&one), now) && told.is_new(&user, Some(&other), now));
+        assert!(!told.is_new(&user, Some(&one), now));
+        assert!(told.is_new(&user, Some(&one), later) && told.is_new(&user, None, later));
+        assert!(!told.is_new(&user, Some(&one), now), "older than what was told");
+        for n in 0..=TOLD {
+            told.is_new(&UserId::trusted(format!("{n}")), None, now);
+        }
+        assert!(told.0.len() <= TOLD);
     }
 }

@@ -70,6 +70,27 @@ test("cafe: a status that a user sets shows in the café and to requests", async
   assert.equal(users.find(({ id }) => id === ben.user.id).status, "busy");
 });
 
+test("cafe: a status is told in each café that two users share", async (t) => {
+  const cafes = [newCafe(), newCafe()];
+  const people = [];
+  for (const name of ["Ann", "Ben"]) {
+    const person = await guest(t, cafes[0], name);
+    const shown = heard(person.socket, "message:history", ({ cafeId }) => cafeId === cafes[1]);
+    person.socket.emit("join:cafe", { cafeId: cafes[1] });
+    await shown;
+    people.push(person);
+  }
+  const [ann, ben] = people;
+  const told = [];
+  ann.socket.on("users:update", ({ cafeId, action, user }) => {
+    if (action === "status" && user?.id === ben.user.id && user.status === "busy") told.push(cafeId);
+  });
+  ben.socket.emit("presence:update", { status: "busy" });
+  await until("both cafés are told of", () => told.length >= 2);
+  await sleep(500);
+  assert.deepEqual(told.sort(), cafes.sort(), "each once");
+});
+
 test("cafe: typing ends after 3 s, at once when it is said, and begins anew with each start", async (t) => {
   const cafeId = newCafe();
   const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];

@@ -112,7 +112,7 @@ impl Room {
         let mut frames = Frames::default();
         let rendered = News::Ephemeral { room, news, at: Timestamp::now() };
         for client in self.clients.iter().chain(&self.arriving) {
-            let Some(vocabulary) = client.ephemeral_as(news) else { continue };
+            let Some(vocabulary) = client.ephemeral_as(room, news) else { continue };
             for frame in frames.of(vocabulary, &rendered, None) {
                 let _ = client.socket.emit(frame);
             }
