@@ -310,6 +310,65 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The room that the client names, of one that is there or a direct one that may be made. `None`: it names none.
+    pub fn room_mut(&mut self) -> Option<&mut RoomId> {
+        match self {
+            Self::Join { room }
+            | Self::Leave { room }
+            | Self::Typing { room, .. }
+            | Self::Pins { room }
+            | Self::Sync { room, .. }
+            | Self::Messages { room, .. }
+            | Self::Topics { room, .. }
+            | Self::Live { room }
+            | Self::Typists { room }
+            | Self::Room { room }
+            | Self::UpdateRoom { room, .. }
+            | Self::DeleteRoom { room }
+            | Self::Members { room, .. }
+            | Self::AddMembers { room, .. }
+            | Self::RemoveMembers { room, .. }
+            | Self::SetRole { room, .. }
+            | Self::Mute { room, .. }
+            | Self::Ban { room, .. }
+            | Self::Bans { room }
+            | Self::Send(Send { room, .. })
+            | Self::History(History { room, .. })
+            | Self::StartUpload(NewFile { room, .. }) => Some(room),
+            Self::Edit { room, .. }
+            | Self::Delete { room, .. }
+            | Self::React { room, .. }
+            | Self::Pin { room, .. }
+            | Self::Thread { room, .. }
+            | Self::Delivered { room, .. }
+            | Self::Read { room, .. }
+            | Self::Receipts { room, .. }
+            | Self::Search(Search { room, .. })
+            | Self::Report(Report { room, .. }) => room.as_mut(),
+            // A new room's id is its maker's to give.
+            Self::CreateRoom(_)
+            | Self::Authenticate { .. }
+            | Self::Heartbeat
+            | Self::Disconnect
+            | Self::Status { .. }
+            | Self::Presence { .. }
+            | Self::Rooms { .. }
+            | Self::Block { .. }
+            | Self::Blocks
+            | Self::CompleteUpload { .. }
+            | Self::CancelUpload { .. }
+            | Self::FileUrl { .. }
+            | Self::Subscribe(_)
+            | Self::Unsubscribe { .. }
+            | Self::PushKey
+            | Self::PublishKeys(_)
+            | Self::Keys { .. }
+            | Self::ClaimKey { .. } => None,
+        }
+    }
+}
+
 /// What is to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {

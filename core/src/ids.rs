@@ -104,8 +104,19 @@ impl RoomId {
         Self(format!("direct_{}_{}", encoded(first.as_str()), encoded(second.as_str())).into())
     }
 
+    /// Whether this names a direct room in another way than [`RoomId::direct`] does: with users' ids as they are, as
+    /// the documents' formula has them, or in another order. Such an id is that of no room; whose room it means,
+    /// [`RoomId::direct_partners`] tells.
+    pub fn is_loose_direct(&self) -> bool {
+        let pair = self.0.strip_prefix("direct_").and_then(|pair| pair.split_once('_'));
+        pair.is_some_and(|(one, other)| {
+            Self::direct(&UserId::trusted(decoded(one)), &UserId::trusted(decoded(other))) != *self
+        })
+    }
+
     /// Who the other user may be, if this is the id of a direct room of `user`: their id is cut from either end, and
-    /// what is left (decoded) is a candidate that must be an existing user.
+    /// what is left (decoded) is a candidate that must be an existing user. With whom the documents' formula gives
+    /// just this id comes first.
     pub fn direct_partners(&self, user: &UserId) -> Vec<UserId> {
         let Some(pair) = self.0.strip_prefix("direct_") else { return Vec::new() };
         let mut candidates = Vec::new();
@@ -124,6 +135,12 @@ impl RoomId {
                 }
             }
         }
+        let formula = |partner: &UserId| {
+            let [one, other] = [user.as_str(), partner.as_str()];
+            let (first, second) = if one.encode_utf16().le(other.encode_utf16()) { (one, other) } else { (other, one) };
+            pair.strip_prefix(first).and_then(|rest| rest.strip_prefix('_')) == Some(second)
+        };
+        candidates.sort_by_key(|partner| !formula(partner) && Self::direct(user, partner) != *self);
         candidates
     }
 }
@@ -347,6 +364,20 @@ mod tests {
         assert_eq!(RoomId::trusted("direct_a%5Fb_c").direct_partners(&user("a_b")), [user("c")]);
         assert!(RoomId::trusted("direct_user1_user2").direct_partners(&user("user3")).is_empty());
         assert!(RoomId::trusted("group_1").direct_partners(&user("user3")).is_empty());
+        // Both rests are left beside it; only one of them has this id by the formula.
+        assert_eq!(RoomId::trusted("direct_a_a_b_a").direct_partners(&user("a")), [user("a_b_a"), user("a_a_b")]);
+    }
+
+    #[test]
+    fn an_id_of_users_as_they_are_or_in_another_order_is_told_from_the_rooms_own() {
+        for own in ["direct_user1_user2", "direct_a%5Fb_c", "direct_B_b", "group_a_b_c", "a_b_c", "direct_a"] {
+            assert!(!RoomId::trusted(own).is_loose_direct(), "{own}");
+        }
+        for loose in ["direct_ann_x_ben-y", "direct_user2_user1", "direct_a~_b", "direct_a%5fb_c"] {
+            assert!(RoomId::trusted(loose).is_loose_direct(), "{loose}");
+        }
+        assert_eq!(RoomId::trusted("direct_ann_x_ben-y").direct_partners(&user("ann_x")), [user("ben-y")]);
+        assert_eq!(RoomId::trusted("direct_ann_x_ben-y").direct_partners(&user("ben-y")), [user("ann_x")]);
     }
 
     #[test]

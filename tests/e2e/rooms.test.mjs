@@ -38,6 +38,25 @@ test("two users who start the same direct room at once get one", async (t) => {
   assert.equal(device.shown(one.room.roomId).length, 1);
 });
 
+test("an id that a client computes of users' ids as they are is the pair's room, before and after it is made", async (t) => {
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  ann.id = `${ann.id}_x`;
+  const [a, b] = [await connectOn(t, "gateway-1", ann), await connectOn(t, "gateway-2", ben)];
+  const roomId = `direct_${[ann.id, ben.id].toSorted().join("_")}`;
+  const own = roomId.replace("_x", "%5Fx");
+  const told = heard(b, "message.received", ({ content }) => content === "hello");
+  await send(a, roomId, "hello");
+  assert.equal((await told).roomId, own, "one room, of one id");
+  const joined = await done(b, "room.join", { roomId });
+  assert.equal(joined.room.roomId, own);
+  const answered = heard(a, "message.received", ({ content }) => content === "hello yourself");
+  await send(b, roomId, "hello yourself");
+  assert.equal((await answered).roomId, own);
+  for (const id of [roomId, own]) {
+    assert.deepEqual((await history(a, id)).map(({ content }) => content), ["hello", "hello yourself"], id);
+  }
+});
+
 test("a direct room needs an existing partner and is nobody else's", async (t) => {
   const [ann, ben, eve] = [await person(t, "Ann"), await person(t, "Ben"), await person(t, "Eve")];
   const nobody = { user: { id: "nobody-at-all" } };

@@ -9,7 +9,7 @@ use parlor_core::membership::Change;
 use parlor_core::ports::store::Membership;
 use parlor_core::time::Timestamp;
 
-use super::{Reply, append, arrival, create_room};
+use super::{Reply, append, arrival, create_room, direct};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub::{self, From};
@@ -46,7 +46,7 @@ async fn join(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Arc<
     let version = shared.ports.fanout.version(id).await.ok().flatten();
     let standing = match shared.memberships.standing(id, &user.id, version).await? {
         Some(standing) => standing,
-        None => match direct(shared, caller, id).await? {
+        None => match begin(shared, caller, id).await? {
             Some(standing) => standing,
             None if shared.config.rooms.create_on_join
                 && !reserved(id)
@@ -101,16 +101,13 @@ pub(super) async fn enter(shared: &Arc<Shared>, caller: &Caller, id: &RoomId, ve
 
 /// Makes the direct room that `id` names, if it names one of `user` and an existing partner, and puts this socket into
 /// it. `None`: it names none.
-pub(super) async fn direct(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Option<Standing>, ChatError> {
+pub(super) async fn begin(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Option<Standing>, ChatError> {
     let user = &caller.user;
     let candidates = id.direct_partners(&user.id);
     if candidates.is_empty() {
         return Ok(None);
     }
-    let known = shared.ports.store.users(&candidates).await.map_err(|error| {
-        tracing::debug!(%error, "users could not be looked up");
-        ChatError::busy("users cannot be looked up right now")
-    })?;
+    let known = direct::existing(shared, &candidates).await?;
     // The id must be the one that both sides compute.
     let Some(partner) = known.into_iter().find(|partner| RoomId::direct(&user.id, &partner.id) == *id) else {
         return Ok(None);

@@ -16,6 +16,7 @@ mod create_room;
 mod delete;
 mod delete_room;
 mod devices;
+mod direct;
 mod edit;
 mod erase;
 mod file_url;
@@ -72,7 +73,13 @@ use crate::vocabularies::Answer;
 
 /// Acts on a command, and answers it. Returns when the next command of the same caller may
 /// begin; the answer of a send comes later, when the log has it.
-pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, command: Command, reply: Reply) {
+pub(crate) async fn act(shared: &Arc<Shared>, caller: &Caller, mut command: Command, reply: Reply) {
+    if let Some(room) = command.room_mut().filter(|room| room.is_loose_direct()) {
+        match direct::meant(shared, caller, room).await {
+            Ok(meant) => *room = meant,
+            Err(error) => return reply.refuse(&error),
+        }
+    }
     match command {
         Command::Send(send) => send::act(shared, caller, send, reply).await,
         Command::Edit { message, room, content, encrypted } => {

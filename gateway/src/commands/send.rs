@@ -137,7 +137,7 @@ pub(super) async fn may_send(
     let standing = match shared.memberships.standing(room, &caller.user.id, version).await? {
         Some(standing) => standing,
         // The first message to a partner makes the room.
-        None => join::direct(shared, caller, room).await?.ok_or_else(|| ChatError::not_found("room"))?,
+        None => join::begin(shared, caller, room).await?.ok_or_else(|| ChatError::not_found("room"))?,
     };
     let kind = standing.room.kind;
     match kind {
