@@ -140,6 +140,8 @@ pub struct Rooms {
     pub big: u32,
     /// Sockets of this gateway in one room.
     pub connections_per_room: usize,
+    /// After so long without another start, typing is over for who speaks `cafe`.
+    pub cafe_typing: Duration,
     /// Rooms that one socket is in.
     pub per_socket: usize,
 }
@@ -258,6 +260,7 @@ impl Default for Rooms {
             member_limit: 100_000,
             big: 500,
             connections_per_room: 10_000,
+            cafe_typing: Duration::from_secs(3),
             per_socket: 1_000,
         }
     }

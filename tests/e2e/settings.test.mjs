@@ -61,6 +61,30 @@ test("a café takes as many characters as its setting says", async (t) => {
   assert.equal((await ask(socket, "message:send", { cafeId, content: "x".repeat(801) })).error, "content_too_long");
 });
 
+test("a café shows who joins it as many messages as a page has, and typing ends there when its setting says", async (t) => {
+  const url = await solo(t, "history.page=3", "rooms.cafe_typing=1s");
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const a = await connect(t, ann, { url, auth: { vocabulary: "cafe" } });
+  const cafeId = `cafe-${randomUUID().slice(0, 8)}`;
+  await ask(a, "join:cafe", { cafeId });
+  for (let n = 1; n <= 5; n++) {
+    const told = heard(a, "message:new", ({ message }) => message.content === `m${n}`);
+    a.emit("message:send", { cafeId, content: `m${n}` });
+    await told;
+  }
+  const b = await connect(t, ben, { url, auth: { vocabulary: "cafe" } });
+  const shown = heard(b, "message:history");
+  await ask(b, "join:cafe", { cafeId });
+  assert.deepEqual((await shown).messages.map(({ content }) => content), ["m5", "m4", "m3"]);
+  const [on, off] = [true, false].map((typing) => heard(a, "typing:indicator", ({ isTyping }) => isTyping === typing));
+  b.emit("typing:start", { cafeId });
+  await on;
+  const began = Date.now();
+  await off;
+  const took = Date.now() - began;
+  assert.ok(took >= 800 && took < 2_500, `ended after ${took} ms`);
+});
+
 test("for how long a client may come back is what the setting says", async (t) => {
   const url = await solo(t, "gateway.resume_within=2s");
   const [ann, ben] = [newUser("Ann"), newUser("Ben")];

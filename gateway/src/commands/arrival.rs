@@ -10,13 +10,11 @@ use crate::Shared;
 use crate::caller::Caller;
 use crate::vocabularies::News;
 
-/// Messages that are shown (`cafe.md`, Key Features 5).
-const SHOWN: u32 = 50;
-
-/// Shows them, the newest first. Without them the socket is in the room all the same.
+/// Shows as many as a page has (`cafe.md`, Key Features 5 and Configuration), the newest first. Without them the socket is in the room all the same.
 pub(super) async fn show(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) {
     let Some(client) = caller.client().filter(|client| client.vocabulary().shows_history_on_entry()) else { return };
-    let newest = History { room: room.clone(), cursor: None, direction: Direction::Before, limit: SHOWN };
+    let limit = shared.config.rules.default_page;
+    let newest = History { room: room.clone(), cursor: None, direction: Direction::Before, limit };
     match history::read(shared, caller, &newest).await {
         Ok((messages, _)) => client.tell(&News::Entered { room, messages: &messages }),
         Err(error) => tracing::debug!(%error, "the newest messages could not be shown to who has just joined"),

@@ -12,21 +12,26 @@ use super::Reply;
 use crate::Shared;
 use crate::caller::Caller;
 use crate::client::Client;
+use crate::config::Rooms;
 use crate::vocabularies::{Answer, Vocabulary};
 
 /// Between two signals of the same user in the same room (`dotted-architecture.md`, Optimization).
 const PACE: Duration = Duration::from_secs(2);
-/// An indicator ends by itself: 3 s after the last start in cafe's words (`cafe.md`, Key Features 6), 5 s in the others'
-/// (`dotted-architecture.md` §10, `snake-kafka.md` Scalability 5).
-fn over(vocabulary: Vocabulary) -> Duration {
+/// An indicator ends by itself: 5 s after the last start (`dotted-architecture.md` §10, `snake-kafka.md` Scalability 5).
+const OVER: Duration = Duration::from_secs(5);
+
+/// When it ends in a vocabulary's words: cafe's time is a setting, of 3 s (`cafe.md`, Configuration).
+fn over(vocabulary: Vocabulary, rooms: &Rooms) -> Duration {
     match vocabulary.as_str() {
-        "cafe" => Duration::from_secs(3),
-        _ => Duration::from_secs(5),
+        "cafe" => rooms.cafe_typing,
+        _ => OVER,
     }
 }
 
-/// The longest of them: a mark lives no longer, whoever dies.
-const LONGEST: Duration = Duration::from_secs(5);
+/// The longest of these times: a mark lives no longer, whoever dies.
+fn longest(rooms: &Rooms) -> Duration {
+    rooms.cafe_typing.max(OVER)
+}
 
 /// Where a user types through one socket.
 #[derive(Default)]
@@ -111,7 +116,7 @@ async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: R
     if tell {
         publish(shared, user, &room, true).await;
     }
-    let over = over(client.vocabulary());
+    let over = over(client.vocabulary(), &shared.config.rooms);
     let (shared, client) = (shared.clone(), client.clone());
     tokio::spawn(async move {
         tokio::time::sleep(over).await;
@@ -131,7 +136,7 @@ pub(crate) async fn end(shared: &Arc<Shared>, client: &Arc<Client>, room: &RoomI
 }
 
 async fn publish(shared: &Arc<Shared>, user: &Actor, room: &RoomId, active: bool) {
-    let marked = shared.ports.presence.typing(room, user, active.then_some(LONGEST)).await;
+    let marked = shared.ports.presence.typing(room, user, active.then(|| longest(&shared.config.rooms))).await;
     let told = shared.ports.fanout.publish(room, &Ephemeral::Typing { user: user.clone(), active }).await;
     if let Err(error) = marked.and(told) {
         tracing::debug!(%error, "typing could not be told");
@@ -161,10 +166,13 @@ mod tests {
 
     #[test]
     fn an_indicator_ends_in_the_time_of_its_vocabulary_and_no_mark_outlives_the_longest() {
-        for vocabulary in Vocabulary::ALL {
-            let seconds = if vocabulary.as_str() == "cafe" { 3 } else { 5 };
-            assert_eq!(over(vocabulary), Duration::from_secs(seconds), "{}", vocabulary.as_str());
-            assert!(over(vocabulary) <= LONGEST);
+        let set = Rooms { cafe_typing: Duration::from_secs(8), ..Rooms::default() };
+        for (rooms, cafe) in [(Rooms::default(), 3), (set, 8)] {
+            for vocabulary in Vocabulary::ALL {
+                let seconds = if vocabulary.as_str() == "cafe" { cafe } else { 5 };
+                assert_eq!(over(vocabulary, &rooms), Duration::from_secs(seconds), "{}", vocabulary.as_str());
+                assert!(over(vocabulary, &rooms) <= longest(&rooms));
+            }
         }
     }
 }

@@ -78,8 +78,4 @@ fn notices(config: &Config, role: Role) {
             tracing::warn!("http.allowed_origins is empty: no web page may connect");
         }
     }
-    let later: Vec<_> = crate::config::LATER.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
-    if !later.is_empty() {
-        tracing::info!(variables = later.join(", "), "set, for what this version does not do yet: without effect");
-    }
 }

@@ -52,6 +52,7 @@ pub(super) fn gateway(config: &Config, name: &str, push: parlor_gateway::Push) -
             member_limit: config.rooms.member_limit,
             big: config.rooms.big_room,
             connections_per_room: config.rooms.connections_per_room,
+            cafe_typing: config.rooms.cafe_typing.0,
             ..parlor_gateway::Rooms::default()
         },
         push,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::layers::{Leaf, Raw};
 
 /// Variables of the documents, each with the setting that it gives.
-pub(crate) const ALIASES: [(&str, &str); 17] = [
+pub(crate) const ALIASES: [(&str, &str); 18] = [
     ("DATABASE_URL", "postgres.url"),
     ("REDIS_HOST", "redis.url"),
     ("REDIS_PORT", "redis.url"),
@@ -16,18 +16,16 @@ pub(crate) const ALIASES: [(&str, &str); 17] = [
     ("JWT_EXPIRATION", "auth.ttl"),
     ("SOCKET_PORT", "gateway.listen"),
     ("ALLOWED_ORIGINS", "http.allowed_origins"),
-    ("CHAT_MESSAGE_MAX_LENGTH", "content.max_chars"),
+    ("CHAT_MESSAGE_MAX_LENGTH", "content.max_cafe_chars"),
     ("MAX_FILE_SIZE", "files.max_size"),
     ("UPLOAD_BUCKET", "files.bucket"),
     ("CHAT_HISTORY_LIMIT", "history.page"),
     ("CHAT_CACHE_SIZE", "history.cache"),
+    ("CHAT_TYPING_TIMEOUT", "rooms.cafe_typing"),
     ("TOPIC_MIN_WORD_LENGTH", "topics.min_word_length"),
     ("TOPIC_MAX_TOPICS", "topics.max_topics"),
     ("TOPIC_EXPIRY_SECONDS", "topics.expiry"),
 ];
-
-/// Variables of the documents that have no effect: how long an indicator lives is part of each vocabulary.
-pub(crate) const LATER: [&str; 1] = ["CHAT_TYPING_TIMEOUT"];
 
 /// What the documents' variables say. `host` is what a gateway listens on where nothing names an address.
 pub(crate) fn leaves(env: &BTreeMap<String, String>, host: &str) -> Vec<Leaf> {
@@ -39,6 +37,7 @@ pub(crate) fn leaves(env: &BTreeMap<String, String>, host: &str) -> Vec<Leaf> {
         let value = match name {
             "SOCKET_PORT" => format!("{host}:{value}"),
             "TOPIC_EXPIRY_SECONDS" => format!("{value}s"),
+            "CHAT_TYPING_TIMEOUT" => format!("{value}ms"),
             _ if key == "redis.url" => continue,
             _ => value.to_owned(),
         };

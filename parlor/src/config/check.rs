@@ -143,6 +143,10 @@ fn gateway(config: &Config, wrong: &mut Vec<String>) {
     for proxy in config.http.trusted_proxies.iter().filter(|proxy| proxy.parse::<IpAddr>().is_err()) {
         wrong.push(format!("http.trusted_proxies: '{proxy}' is not an address, such as 10.0.0.7"));
     }
+    // Shorter, and it is over before the next start is told; longer, and who has gone still types.
+    if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&config.rooms.cafe_typing.0) {
+        wrong.push("rooms.cafe_typing is from 1s to 60s".into());
+    }
     for (name, zero) in [
         ("gateway.max_connections", config.gateway.max_connections == 0),
         ("gateway.max_connections_per_user", config.gateway.max_connections_per_user == 0),

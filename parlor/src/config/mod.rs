@@ -12,7 +12,6 @@ mod template;
 mod tests;
 mod values;
 
-pub(crate) use aliases::LATER;
 pub(crate) use check::{Role, check};
 pub(crate) use dotenv::environment;
 pub(crate) use layers::{Inputs, load};

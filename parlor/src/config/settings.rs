@@ -149,10 +149,13 @@ section! {
         guests_create: bool = false,
         /// Members that one room may have.
         member_limit: u32 = 100_000,
-        /// Connections that one gateway serves in one room; who comes after them is told ROOM_FULL.
+        /// Connections that one gateway serves in one room; who comes after them is told ROOM_FULL. As many as it
+        /// serves at all, so that no member of a large group is kept out of it; the documents have 1000.
         connections_per_room: usize = 10_000,
         /// From this many members on a room shows presence as counts.
         big_room: u32 = 500,
+        /// After so long without another start, 1s to 60s, typing is over for who speaks `cafe`; for others after 5s.
+        cafe_typing: Span = Span::seconds(3),
     }
 }
 
@@ -203,7 +206,7 @@ section! {
 section! {
     /// What was said, and how it is read.
     History {
-        /// Messages on a page where the client names no number; at most 100.
+        /// Messages on a page where the client names no number, and that a café shows who joins it; at most 100.
         page: u32 = 50,
         /// Events of each room that are kept in memory (Redis), for pages that need not ask the database.
         cache: usize = 100,

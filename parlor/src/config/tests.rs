@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::aliases::{ALIASES, LATER};
+use super::aliases::ALIASES;
 use super::settings::Auth;
 use super::*;
 
@@ -30,18 +30,18 @@ fn production() -> Config {
 #[test]
 fn what_is_nearer_wins_option_over_set_over_variable_over_alias_over_file() {
     let mut inputs = Inputs {
-        file: Some(("parlor.toml".into(), "[content]\nmax_chars = 1\n[gateway]\nlisten = \"1.1.1.1:1\"".into())),
+        file: Some(("parlor.toml".into(), "[content]\nmax_cafe_chars = 1\n[gateway]\nlisten = \"1.1.1.1:1\"".into())),
         ..Inputs::default()
     };
-    let chars = |inputs: &Inputs| load(inputs).expect("loads").content.max_chars;
-    assert_eq!(chars(&Inputs::default()), 4_000);
+    let chars = |inputs: &Inputs| load(inputs).expect("loads").content.max_cafe_chars;
+    assert_eq!(chars(&Inputs::default()), 500);
     assert_eq!(chars(&inputs), 1);
     inputs.env.insert("CHAT_MESSAGE_MAX_LENGTH".into(), "2".into());
     assert_eq!(chars(&inputs), 2);
-    inputs.env.insert("PARLOR_CONTENT__MAX_CHARS".into(), "3".into());
+    inputs.env.insert("PARLOR_CONTENT__MAX_CAFE_CHARS".into(), "3".into());
     assert_eq!(chars(&inputs), 3);
-    inputs.sets.push("content.max_chars=4".into());
-    inputs.sets.push("content.max_chars=5".into());
+    inputs.sets.push("content.max_cafe_chars=4".into());
+    inputs.sets.push("content.max_cafe_chars=5".into());
     assert_eq!(chars(&inputs), 5);
     inputs.sets.push("gateway.listen=2.2.2.2:2".into());
     inputs.options.push(("gateway.listen", "3.3.3.3:3".into(), "--listen"));
@@ -60,11 +60,12 @@ fn the_documents_names_are_understood() {
         ("JWT_EXPIRATION", "7d"),
         ("SOCKET_PORT", "3001"),
         ("ALLOWED_ORIGINS", "http://localhost:3000,http://localhost:3001"),
-        ("MAX_FILE_SIZE", "10485760"),
+        ("MAX_FILE_SIZE", "20971520"),
         ("UPLOAD_BUCKET", "leetsocial-uploads"),
-        ("CHAT_MESSAGE_MAX_LENGTH", "500"),
+        ("CHAT_MESSAGE_MAX_LENGTH", "800"),
         ("CHAT_HISTORY_LIMIT", "20"),
         ("CHAT_CACHE_SIZE", "200"),
+        ("CHAT_TYPING_TIMEOUT", "4500"),
         ("TOPIC_MIN_WORD_LENGTH", "5"),
         ("TOPIC_MAX_TOPICS", "30"),
         ("TOPIC_EXPIRY_SECONDS", "1800"),
@@ -76,11 +77,40 @@ fn the_documents_names_are_understood() {
     assert_eq!(config.auth.ttl.0, Duration::from_secs(7 * 86_400));
     assert_eq!(config.gateway.listen, "0.0.0.0:3001");
     assert_eq!(config.http.allowed_origins, ["http://localhost:3000", "http://localhost:3001"]);
-    assert_eq!(config.content.max_chars, 500);
-    assert_eq!((config.files.max_size, config.files.bucket.as_str()), (10_485_760, "leetsocial-uploads"));
+    assert_eq!((config.content.max_cafe_chars, config.content.max_chars), (800, 4_000), "the café's alone");
+    assert_eq!((config.files.max_size, config.files.bucket.as_str()), (20_971_520, "leetsocial-uploads"));
     assert_eq!((config.history.page, config.history.cache), (20, 200));
+    assert_eq!(config.rooms.cafe_typing.0, Duration::from_millis(4_500));
     assert_eq!((config.topics.min_word_length, config.topics.max_topics), (5, 30));
     assert_eq!(config.topics.expiry.0, Duration::from_secs(1800));
+}
+
+#[test]
+fn the_documents_defaults_hold_where_nothing_is_set() {
+    let config = Config::default();
+    assert_eq!((config.gateway.max_connections, config.rooms.member_limit), (10_000, 100_000));
+    assert_eq!(config.gateway.resume_within.0, Duration::from_secs(3_600));
+    // As many as a gateway serves at all, where the documents have 1,000: no member is kept out of a large group.
+    assert_eq!(config.rooms.connections_per_room, config.gateway.max_connections);
+    assert_eq!((config.content.max_cafe_chars, config.files.max_size), (500, 10_485_760));
+    assert_eq!((config.history.page, config.history.cache), (50, 100));
+    assert_eq!(config.rooms.cafe_typing.0, Duration::from_millis(3_000));
+    assert_eq!((config.topics.min_word_length, config.topics.max_topics), (4, 50));
+    assert_eq!(config.topics.expiry.0, Duration::from_secs(3_600));
+    let limits = &config.limits;
+    assert_eq!((limits.message, limits.file), (RateLimit::per(60, 60), RateLimit::per(5, 300)));
+    assert_eq!((limits.room_create, limits.typing), (RateLimit::per(3, 3_600), RateLimit::per(30, 60)));
+}
+
+#[test]
+fn a_cafes_typing_is_over_in_a_second_at_the_least_and_a_minute_at_the_most() {
+    for (span, good) in [("999", false), ("1000", true), ("60000", true), ("60001", false)] {
+        let mut config = from_env(&[("CHAT_TYPING_TIMEOUT", span)]).expect("loads");
+        config.auth = production().auth;
+        let checked = check(&config, Role::Gateway);
+        assert_eq!(checked.is_ok(), good, "{span}");
+        assert!(checked.err().is_none_or(|wrong| wrong.to_string().contains("rooms.cafe_typing")), "{span}");
+    }
 }
 
 #[test]
@@ -242,7 +272,7 @@ fn the_example_environment_names_every_setting_and_alias_and_nothing_else() {
     let named: BTreeSet<&str> = all.keys().map(String::as_str).collect();
     let variable = |key: &String| format!("PARLOR_{}", key.to_uppercase().replace('.', "__"));
     let known: Vec<String> = layers::known().keys().map(variable).collect();
-    let aliases = ALIASES.iter().map(|(name, _)| *name).chain(LATER);
+    let aliases = ALIASES.iter().map(|(name, _)| *name);
     let expected: BTreeSet<&str> = known.iter().map(String::as_str).chain(aliases).collect();
     assert_eq!(named, expected);
     let own: BTreeMap<_, _> = all.into_iter().filter(|(name, _)| name.starts_with("PARLOR_")).collect();
