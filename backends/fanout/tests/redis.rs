@@ -8,10 +8,12 @@ use bytes::Bytes;
 use fred::prelude::*;
 use fred::types::{ClusterHash, CustomCommand};
 use parlor_core::error::Limit;
-use parlor_core::event::{Actor, Ephemeral, Event};
-use parlor_core::ids::{Partition, RoomId, UserId};
-use parlor_core::ports::fanout::{Fanout, Signal};
-use parlor_core::ports::limits::{Ask, Limits, Said};
+use parlor_core::event::{Actor, Ephemeral, Event, Kind, Message, MessageType};
+use parlor_core::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::membership::nameless;
+use parlor_core::ports::fanout::{Applied, Fanout, Signal};
+use parlor_core::ports::limits::{Ask, Limits, Remember, Said};
+use parlor_core::ports::log::{Position, Record};
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::receipts::Receipts;
 use parlor_core::ports::sessions::Sessions;
@@ -19,6 +21,7 @@ use parlor_core::ports::topics::Topics;
 use parlor_core::ports::{
     fanout_contract, limits_contract, presence_contract, receipts_contract, sessions_contract, topics_contract,
 };
+use parlor_core::time::Timestamp;
 use parlor_fanout::redis::{Config, Redis};
 
 fn url() -> String {
@@ -248,6 +251,52 @@ async fn the_entries_of_limits_vanish_by_themselves() {
         assert!((1..=400).contains(&left), "{key} lives for {left} ms");
     }
     until("nothing is left of them", async || entries().await.is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_was_applied_and_admitted_is_remembered_for_the_hour_and_the_day_that_are_documented() {
+    let subject = subject().await;
+    let (room, user) = (RoomId::trusted("r"), UserId::trusted("ann"));
+    let partition = parlor_core::partition::of(&room, subject.config.partitions);
+    let event = Event {
+        id: EventId::now(),
+        room: room.clone(),
+        actor: nameless(&user),
+        kind: Kind::MessageSent(Message::new(MessageType::Text, "hello")),
+    };
+    let record = Record {
+        partition,
+        seq: Seq::new(Generation(1), Offset(0)),
+        time: Timestamp(1_700_000_000_000),
+        encoded: parlor_proto::encode(&event),
+        event: Ok(Arc::new(event)),
+        trace: None,
+    };
+    subject.redis.claim(partition, Position::START).await.expect("claimed");
+    let applied = subject.redis.apply(partition, Position::START, &[record]).await;
+    assert!(matches!(applied, Ok(Applied::Done { .. })), "{applied:?}");
+    let remember = Some(Remember { key: "k", id: MessageId::now() });
+    let limit = Some(Limit { limit: 2, window: Duration::from_secs(60) });
+    let ask = Ask { user: &user, tier: "message", limit, room: None, remember, said: None };
+    subject.redis.admit(ask).await.expect("Redis answers");
+    // Ids are bytes in their keys, so that no text can name them here.
+    let lives = async |kind: &str, seconds: i64| {
+        let lua = "local found = redis.call('KEYS', ARGV[1]); return {#found, redis.call('TTL', found[1] or '')}";
+        let pattern = format!("{}*}}:{kind}*", subject.config.prefix);
+        let (found, left): (i64, i64) = subject.command("EVAL", &[lua, "0", &pattern]).await;
+        assert_eq!(found, 1, "{kind}");
+        assert!((seconds - 60..=seconds).contains(&left), "{kind} lives for {left} s");
+    };
+    lives("i:", 3_600).await;
+    lives("m:", 3_600).await;
+    lives("c:", 86_400).await;
+    // Filled from the store, it lives as long.
+    let cached = subject.redis.recent(&room, Seq::ZERO, Seq::MAX, 10).await.expect("an answer");
+    assert_eq!(cached.len(), 1);
+    let cache = format!("{}{{g1.p{partition}}}:c:{room}", subject.config.prefix);
+    assert_eq!(subject.command::<i64>("PERSIST", &[&cache]).await, 1);
+    assert!(subject.redis.warm(partition, &room, Offset(0), &cached).await.expect("an answer"), "filled");
+    lives("c:", 86_400).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,3 +60,20 @@ impl fmt::Debug for Config {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use parlor_core::ports::presence::{LEASE, RENEW};
+
+    use super::*;
+
+    /// not the 30 s and 15 s of the documents.
+    #[test]
+    fn a_lease_lives_for_60_seconds_and_is_renewed_every_25() {
+        assert_eq!((LEASE, RENEW), (Duration::from_secs(60), Duration::from_secs(25)));
+        assert_eq!(u128::from(Config::default().lease_ms), LEASE.as_millis());
+        assert_eq!(crate::memory::MemoryConfig::default().lease_ms, Config::default().lease_ms);
+    }
+}
