@@ -58,15 +58,19 @@ struct State {
     closed: bool,
 }
 
+/// By how much, in milliseconds, news of one room may be overtaken by later news of another.
+const OVERTAKES: i64 = 2_000;
+
 /// Presence changes that a client was told last.
 #[derive(Default)]
 struct Told(Vec<(UserId, Option<RoomId>, Timestamp)>);
 
 impl Told {
-    /// Notes a change of a user's presence, in `room` if the event names it. False: this one or a later one was told.
+    /// Notes a change of a user's presence, in `room` if the event names it. False: this one or a later one was told. What
+    /// seems to be older by more than [`OVERTAKES`] comes from a gateway whose clock is behind, and is news.
     fn is_new(&mut self, user: &UserId, room: Option<&RoomId>, at: Timestamp) -> bool {
         match self.0.iter_mut().find(|(told, through, _)| told == user && through.as_ref() == room) {
-            Some((_, _, last)) if *last >= at => return false,
+            Some((_, _, last)) if *last >= at && last.0 - at.0 < OVERTAKES => return false,
             Some((_, _, last)) => *last = at,
             None => {
                 if self.0.len() >= TOLD {

@@ -22,10 +22,14 @@ const NAMED: usize = 100;
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, reply: Reply) {
     match join(shared, caller, &room).await {
         Ok(room) => {
-            let (live, users) = if room.kind == RoomKind::Channel {
-                enter_channel(shared, &caller.user, &room.id).await
-            } else {
-                (None, Vec::new())
+            let (live, users) = match (room.kind, caller.client()) {
+                (RoomKind::Channel, Some(_)) => enter_channel(shared, &caller.user, &room.id).await,
+                // A request is nowhere: nobody would be told of its going.
+                (RoomKind::Channel, None) => {
+                    let live = shared.ports.presence.live(&room.id, NAMED).await.ok();
+                    live.map_or((None, Vec::new()), |(count, users)| (Some(count), users))
+                }
+                _ => (None, Vec::new()),
             };
             reply.ok(&Answer::Joined { room: &room, live, users: &users });
             arrival::show(shared, caller, &room.id).await;
