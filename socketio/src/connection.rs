@@ -17,8 +17,6 @@ use crate::link::Link;
 use crate::ws::{self, Flushed, Incoming, outgoing};
 use crate::{Application, CloseReason, Config, Frame, Server};
 
-/// For the peer to end its side, once ours has ended.
-const LINGER: Duration = Duration::from_secs(1);
 /// Reads between two writes, so that a client that floods still hears answers.
 const READS: usize = 8;
 
@@ -261,8 +259,10 @@ impl<A: Application> Connection<A> {
         let _ = self.dispatch.poll(cx);
         let aborted = self.link.closing().is_some_and(|c| c.abort);
         if aborted || self.is_due(cx, by) {
-            // Not at its end in good order, however far it got.
-            self.phase = Phase::Flushing(reason, by);
+            if aborted {
+                // Not at its end in good order, however far it got.
+                self.phase = Phase::Flushing(reason, by);
+            }
             self.gone(reason);
             return true;
         }
@@ -277,7 +277,7 @@ impl<A: Application> Connection<A> {
             (Carrier::WebSocket(incoming), Phase::Finishing(..)) => flushed.map(|()| {
                 // Failing, it is shut already.
                 let _ = socket2::SockRef::from(&incoming.stream.tcp).shutdown(Shutdown::Write);
-                Phase::Lingering(reason, by.min(Instant::now() + LINGER))
+                Phase::Lingering(reason, by)
             }),
             (Carrier::WebSocket(incoming), _) => incoming.poll_discard(cx).map(|()| Phase::Gone(reason)),
             // Pending GETs take the rest; the last of them wakes this task.
@@ -297,7 +297,8 @@ impl<A: Application> Connection<A> {
         if let Carrier::WebSocket(incoming) = &self.carrier
             && !matches!(self.phase, Phase::Lingering(..))
         {
-            // Whatever the kernel still holds, this peer has not read in time: it is dropped, not tried for minutes.
+            // What was not even taken by the kernel, this peer does not read: all of it is dropped, not tried for minutes.
+            // Once all is on its way nothing is reset: a peer that is only busy still finds the last frames.
             let _ = socket2::SockRef::from(&incoming.stream.tcp).set_linger(Some(Duration::ZERO));
         }
         self.carrier = Carrier::Gone;

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, client, connect, done, newUser, tokenOf } from "../lib/clients.mjs";
 import { NGINX } from "../lib/place.mjs";
-import { answered, rest } from "../lib/rest.mjs";
+import { solo } from "../lib/process.mjs";
+import { answered, expecting, rest } from "../lib/rest.mjs";
 import { heard, sleep, until } from "../lib/wait.mjs";
 
 const CONVERSATIONS = { auth: { vocabulary: "conversations" } };
@@ -78,6 +79,22 @@ test("conversations: typing is passed to the others, and its end at once", async
     assert.ok(Date.parse(timestamp));
   }
   assert.equal(own, 0, "never to the typist");
+});
+
+test("conversations: who types on is passed on each second, beyond the limit of starts too", async (t) => {
+  const url = await solo(t, "limits.typing=2/60s");
+  const [ann, ben] = [newUser("Ann"), newUser("Ben")];
+  const [typist, other] = [await connect(t, ann, { url, ...CONVERSATIONS }), await connect(t, ben, { url, ...CONVERSATIONS })];
+  const { body } = await expecting(201, url, "POST", "/api/conversations/direct", { token: await tokenOf(ann), body: { user_id: ben.id } });
+  const here = heard(other, "chat:message_received");
+  await ask(typist, "chat:message_send", { conversationId: body.id, content: "here?" });
+  await here;
+  for (let n = 0; n < 4; n++) {
+    const told = heard(other, "chat:user_typing", ({ isTyping }) => isTyping);
+    assert.equal((await ask(typist, "chat:typing", { conversationId: body.id, isTyping: true })).success, true);
+    await told;
+    await sleep(1_000);
+  }
 });
 
 test("conversations: presence:offline hides, still hears; presence:online is told once, repeated not at all", async (t) => {

@@ -1,4 +1,5 @@
-//! Typing: told to the others at most every 2 s, over by itself after 5 s. Best effort: the bus alone.
+//! Typing: told to the others at most every 2 s (in conversations each second), over by itself after 5 s. Best effort:
+//! the bus alone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,8 +18,16 @@ use crate::vocabularies::{Answer, Vocabulary};
 
 /// Between two signals of the same user in the same room (`dotted-architecture.md`, Optimization).
 const PACE: Duration = Duration::from_secs(2);
+/// In conversations: a client repeats it about once a second, and who hears nothing for 3 s hides it (`conversations.md`,
+/// Scenario 3).
+const PACE_OF_REPEATS: Duration = Duration::from_millis(800);
 /// An indicator ends by itself: 5 s after the last start (`dotted-architecture.md` §10, `snake-kafka.md` Scalability 5).
 const OVER: Duration = Duration::from_secs(5);
+
+/// How often a vocabulary's starts are passed on.
+fn pace(vocabulary: Vocabulary) -> Duration {
+    if vocabulary == Vocabulary::Conversations { PACE_OF_REPEATS } else { PACE }
+}
 
 /// When it ends in a vocabulary's words: cafe's time is a setting, of 3 s (`cafe.md`, Configuration).
 fn over(vocabulary: Vocabulary, rooms: &Rooms) -> Duration {
@@ -50,7 +59,7 @@ struct Started {
 
 impl Typing {
     /// Takes note of a start. Returns whether the others are to be told, and which start it is.
-    fn start(&mut self, room: &RoomId, now: Instant) -> (bool, u64) {
+    fn start(&mut self, room: &RoomId, pace: Duration, now: Instant) -> (bool, u64) {
         self.rounds += 1;
         let round = self.rounds;
         let Some(started) = self.rooms.get_mut(room) else {
@@ -58,11 +67,15 @@ impl Typing {
             return (true, round);
         };
         started.round = round;
-        let due = now.saturating_duration_since(started.told) >= PACE;
+        let due = now.saturating_duration_since(started.told) >= pace;
         if due {
             started.told = now;
         }
         (due, round)
+    }
+
+    fn is_on(&self, room: &RoomId) -> bool {
+        self.rooms.contains_key(room)
     }
 
     /// Whether this start is what the user still types by.
@@ -85,7 +98,9 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, act
         end(shared, client, &room).await;
         return reply.ok(&Answer::Done);
     }
-    if let Err(error) = shared.limiter.pass(&user.id, "typing", shared.config.limits.typing).await {
+    // Who only goes on typing repeats it, as conversations' clients do for as long as it lasts.
+    let goes_on = client.vocabulary() == Vocabulary::Conversations && client.with_typing(|typing| typing.is_on(&room));
+    if !goes_on && let Err(error) = shared.limiter.pass(&user.id, "typing", shared.config.limits.typing).await {
         return reply.refuse(&error);
     }
     // Who is blocked is not told so here: nobody hears it.
@@ -112,7 +127,8 @@ pub(super) async fn list(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, r
 }
 
 async fn start(shared: &Arc<Shared>, client: &Arc<Client>, user: &Actor, room: RoomId) {
-    let (tell, round) = client.with_typing(|typing| typing.start(&room, Instant::now()));
+    let pace = pace(client.vocabulary());
+    let (tell, round) = client.with_typing(|typing| typing.start(&room, pace, Instant::now()));
     if tell {
         publish(shared, user, &room, true).await;
     }
@@ -151,15 +167,15 @@ mod tests {
     fn a_timer_ends_no_typing_that_began_after_it() {
         let (mut typing, now) = (Typing::default(), Instant::now());
         let (room, other) = (RoomId::trusted("group_1"), RoomId::trusted("group_2"));
-        let (_, first) = typing.start(&room, now);
+        let (_, first) = typing.start(&room, PACE, now);
         assert!(typing.stop(&room) && !typing.stop(&room));
-        let (told, second) = typing.start(&room, now + Duration::from_secs(3));
+        let (told, second) = typing.start(&room, PACE, now + Duration::from_secs(3));
         assert!(told, "who starts anew is told at once");
         assert!(!typing.is_latest(&room, first), "the first start's timer is over nothing");
         assert!(typing.is_latest(&room, second));
-        typing.start(&other, now);
+        typing.start(&other, PACE, now);
         assert!(typing.is_latest(&room, second), "what is typed elsewhere changes nothing here");
-        let (told, third) = typing.start(&room, now + Duration::from_secs(4));
+        let (told, third) = typing.start(&room, PACE, now + Duration::from_secs(4));
         assert!(!told, "the others were told a second ago");
         assert!(!typing.is_latest(&room, second) && typing.is_latest(&room, third));
     }

@@ -28,15 +28,10 @@ test("Kafka stopped for 20 s: sends get busy or UNKNOWN, never sent, and resent 
   // By request too: nothing is 201 before the log has confirmed it.
   const headers = { "idempotency-key": randomUUID() };
   const body = { conversation_id: conversation, content: "posted" };
-  const statuses = new Set();
-  const busy = await until("a request is told to come again", async () => {
-    const response = await rest(ann.user, "POST", "/api/messages", body, { headers });
-    statuses.add(response.status);
-    return response.status === 503 && response;
-  }, { within: 15_000, every: 500 });
-  for (const status of statuses) assert.ok([503, 504].includes(status), `a request was answered with ${status}`);
-  assert.deepEqual([busy.body.error, busy.body.retryable], ["busy", true]);
-  assert.ok(Number(busy.headers.get("retry-after")) >= 1);
+  const refused = await rest(ann.user, "POST", "/api/messages", body, { headers });
+  assert.ok([503, 504].includes(refused.status), `a request was answered with ${refused.status}`);
+  assert.deepEqual([refused.body.error, refused.body.retryable], [refused.status === 503 ? "busy" : "UNKNOWN", true]);
+  if (refused.status === 503) assert.ok(Number(refused.headers.get("retry-after")) >= 1);
   await sleep(Math.max(0, from + 20_000 - Date.now()));
   const to = Date.now();
   await start("kafka-1");
@@ -62,7 +57,11 @@ test("Kafka stopped for 20 s: sends get busy or UNKNOWN, never sent, and resent 
   await untilShown(devices, ledger, rooms);
   await allIsWell(all);
   const posted = await answered(201, ann.user, "POST", "/api/messages", body, { headers });
-  const contents = (await history(ann.socket, conversation)).filter(({ content }) => content === "posted");
+  // It was taken by one gateway, and is read on another.
+  const contents = await until("it is in history", async () => {
+    const found = (await history(ann.socket, conversation)).filter(({ content }) => content === "posted");
+    return found.length > 0 && found;
+  });
   assert.deepEqual(contents.map(({ messageId }) => messageId), [posted.id], "sent again, it posts once");
   t.diagnostic(`${ledger.sends.length} messages, ${again} sent again after ${[...answers].join(" and ")}`);
 });
