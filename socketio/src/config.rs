@@ -35,7 +35,7 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// From the first refused write until the queue must have been emptied.
     pub write_stall: Duration,
-    /// For flushing what is queued when the server closes a connection.
+    /// When the server closes a connection: for flushing what is queued, and for the peer to end its side.
     pub close_timeout: Duration,
     /// Bytes of the largest packet that is served, advertised as `maxPayload` (polling clients split their payloads by
     /// it). A larger event is handed over with [`Fault::TooLarge`](crate::Fault::TooLarge).
