@@ -202,7 +202,8 @@ impl Conversation {
     /// The user's inbox and rooms are entered, presence is told.
     async fn begin(&self, user: &Actor) {
         if let Err(error) = self.shared.ports.store.see_user(user).await {
-            tracing::debug!(%error, "a user's profile could not be written");
+            tracing::debug!(%error, "a user's profile could not be written; it follows when the store is back");
+            self.see_later();
         }
         // The inbox first: a removal that comes while the rooms are entered is then seen.
         self.enter(&RoomId::inbox(&user.id), hub::ALWAYS).await;
@@ -259,6 +260,21 @@ impl Conversation {
                     late.begin_in(&user, rooms).await;
                     // Those who are in the rooms have not been told before.
                     presence::tell_later(&late.shared, &user.id);
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Writes the user's profile once the store answers again, while the socket lives: nobody can name a user to whom
+    /// none belongs, as when a group is made.
+    fn see_later(&self) {
+        let late = self.clone();
+        tokio::spawn(async move {
+            while late.client.socket.is_open() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let Some(user) = late.client.user() else { return };
+                if late.shared.ports.store.see_user(&user).await.is_ok() {
                     return;
                 }
             }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { untilShown } from "../../lib/checker.mjs";
 import { mendAfter, start, stopPostgresImmediately, storedIds } from "../../lib/cluster.mjs";
-import { ask, newGroup } from "../../lib/clients.mjs";
+import { ask, connect, newGroup, newUser } from "../../lib/clients.mjs";
 import { NGINX, gatewayUrl } from "../../lib/place.mjs";
 import { answered } from "../../lib/rest.mjs";
 import { allIsWell, scene, slowestAck } from "../../lib/scene.mjs";
@@ -50,4 +50,15 @@ test("PostgreSQL stopped for 20 s: sends and live go on, history catches up", as
   await until("the store has what was posted", async () => (await storedIds(conversation)).includes(posted.id), { within: 45_000 });
   await until("every gateway is whole again", async () => !/down/.test(await (await fetch(`${gatewayUrl("gateway-1")}/health/ready`)).text()));
   t.diagnostic(`${ledger.sends.length} messages; the slowest ack while PostgreSQL was away ${slowest} ms`);
+});
+
+test("who comes for the first time while PostgreSQL is away can be added to groups when it is back", async (t) => {
+  const [ann, eve] = [newUser("Ann"), newUser("Eve")];
+  const a = await connect(t, ann);
+  mendAfter(t, "postgres");
+  await stopPostgresImmediately();
+  const e = await connect(t, eve);
+  await start("postgres");
+  const make = () => newGroup({ user: ann, socket: a }, [{ user: eve, socket: e }]);
+  await until("Eve can be added, and has not come anew", make, { within: 30_000, every: 500 });
 });
