@@ -61,6 +61,8 @@ pub enum Kind {
     MemberJoined {
         /// Who, with their role.
         member: Member,
+        /// How many there are with them.
+        members: u32,
         /// The room's membership version from now on.
         version: u64,
     },
@@ -70,6 +72,8 @@ pub enum Kind {
         user: UserId,
         /// Their display name.
         name: Arc<str>,
+        /// How many there are without them.
+        members: u32,
         /// The room's membership version from now on.
         version: u64,
     },
@@ -402,8 +406,12 @@ pub enum Ephemeral {
     Presence {
         /// Who.
         user: UserId,
+        /// Their display name; empty where it is not known.
+        name: Arc<str>,
         /// To what.
         status: Status,
+        /// Who is in the room now: a channel's live users, a group's members. `None`: the user is in it no more.
+        count: Option<u32>,
         /// When: also how copies through several shared rooms are told apart.
         at: Timestamp,
     },

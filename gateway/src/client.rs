@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use parlor_core::event::{Actor, Delivery, Ephemeral, Status};
 use parlor_core::ids::{RoomId, Seq, UserId};
 use parlor_core::time::Timestamp;
-use parlor_socketio::{Frame, Mark, Socket};
+use parlor_socketio::{CloseReason, Frame, Mark, Socket};
 
 use crate::auth::{self, Identity};
 use crate::closing::Closing;
@@ -186,21 +186,22 @@ impl Client {
     /// anything newer: both happen under the lock. If more was sent than was kept, the client comes back instead, and
     /// reads what it needs.
     pub(crate) fn decide(&self, vocabulary: Vocabulary) {
-        let mut state = self.state.lock();
-        let Some(undecided) = state.undecided.take() else { return };
-        if state.vocabulary == vocabulary {
-            return;
-        }
-        state.vocabulary = vocabulary;
-        match undecided {
-            Undecided::Sent(sent) => {
-                for delivery in &sent {
+        let too_much = {
+            let mut state = self.state.lock();
+            let Some(undecided) = state.undecided.take() else { return };
+            if state.vocabulary == vocabulary {
+                return;
+            }
+            state.vocabulary = vocabulary;
+            if let Undecided::Sent(sent) = &undecided {
+                for delivery in sent {
                     self.send(vocabulary.render(&News::Delivery(delivery)));
                 }
             }
-            Undecided::TooMuch => {
-                self.socket.close(Closing::VocabularyLate.into());
-            }
+            matches!(undecided, Undecided::TooMuch)
+        };
+        if too_much {
+            self.end(Closing::VocabularyLate);
         }
     }
 
@@ -267,6 +268,21 @@ impl Client {
         } else {
             self.tell(news);
         }
+    }
+
+    /// Closes the socket, having said why. A stock client comes back.
+    pub(crate) fn end(&self, reason: impl Into<CloseReason>) {
+        let reason = reason.into();
+        self.tell_all(&News::Closing(reason));
+        self.socket.close(reason);
+    }
+
+    /// Puts the client out: what it presented does not let it in, or no longer. A stock client does not come back.
+    pub(crate) fn put_out(&self, message: &str) {
+        let reason = CloseReason::ServerDisconnect;
+        self.tell_all(&News::Unauthorized { message });
+        self.tell_all(&News::Closing(reason));
+        self.socket.disconnect(reason);
     }
 
     pub(crate) fn send(&self, events: impl IntoIterator<Item = Outgoing>) {

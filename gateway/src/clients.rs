@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use parlor_core::event::Actor;
 use parlor_core::ids::UserId;
 
 use crate::client::Client;
@@ -43,6 +44,11 @@ impl Clients {
     /// A user's sockets here.
     pub(crate) fn of(&self, user: &UserId) -> Vec<Arc<Client>> {
         self.users.lock().get(user).cloned().unwrap_or_default()
+    }
+
+    /// A user who has a socket here, as that one presents them.
+    pub(crate) fn who(&self, user: &UserId) -> Option<Actor> {
+        self.of(user).iter().find_map(|client| client.user())
     }
 
     /// The users who have a socket here.

@@ -31,6 +31,7 @@ pub mod vocabularies;
 mod waiting;
 mod window;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ use parlor_core::ports::search::Search;
 use parlor_core::ports::sessions::Sessions;
 use parlor_core::ports::store::Store;
 use parlor_core::ports::topics::Topics;
+use parlor_socketio::CloseReason;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -196,7 +198,15 @@ impl Gateway {
         let rest = rest.merge(rest::routes(&self.shared));
         let served = self.server.serve(listener, rest, shutdown).await;
         let everybody = presence::everybody(&self.shared);
-        self.server.drain(self.shared.config.drain_per_second, self.shared.config.drain_deadline).await;
+        let leaving: HashMap<String, Arc<client::Client>> =
+            self.shared.clients.all().into_iter().map(|client| (client.socket.sid().to_owned(), client)).collect();
+        let farewell = |sid: &str| {
+            if let Some(client) = leaving.get(sid) {
+                client.tell_all(&vocabularies::News::Closing(CloseReason::Draining));
+            }
+        };
+        let (pace, deadline) = (self.shared.config.drain_per_second, self.shared.config.drain_deadline);
+        self.server.drain(pace, deadline, farewell).await;
         // One by one: the log answers each before it is told.
         let settled = tokio::time::timeout(SETTLING, receipts::settle_all(&self.shared));
         if settled.await.is_err() {

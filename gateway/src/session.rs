@@ -295,8 +295,7 @@ impl Conversation {
                     late.welcome().await;
                 }
             } else {
-                late.client.tell_all(&News::Unauthorized { message: "Authentication token required" });
-                late.client.socket.disconnect(CloseReason::ServerDisconnect);
+                late.client.put_out("Authentication token required");
             }
         });
     }
@@ -323,9 +322,8 @@ impl Conversation {
                 reply.done();
             }
             Err(error) => {
-                self.client.tell_all(&News::Unauthorized { message: &error.message });
                 reply.refuse(&error);
-                self.client.socket.disconnect(CloseReason::ServerDisconnect);
+                self.client.put_out(&error.message);
             }
         }
     }
@@ -360,7 +358,7 @@ impl Session for Conversation {
         let verdict = self.flood.lock().count(self.shared.config.limits.event, began);
         if verdict == Verdict::Closed {
             tracing::info!("a socket that floods its gateway is closed");
-            self.client.socket.close(Closing::TooManyEvents.into());
+            self.client.end(Closing::TooManyEvents);
             return;
         }
         if Vocabulary::decides(&event.name)

@@ -27,14 +27,20 @@ pub(crate) fn to_wire(event: &Event) -> wire::Event {
             let members = members.iter().map(member_to).collect();
             (wire::Kind::RoomCreated, wire::RoomCreated { room: Some(room_to(room)), members }.encode_to_vec())
         }
-        Kind::MemberJoined { member, version } => (
+        Kind::MemberJoined { member, members, version } => (
             wire::Kind::MemberJoined,
-            wire::MemberJoined { member: Some(member_to(member)), version: *version }.encode_to_vec(),
-        ),
-        Kind::MemberLeft { user, name, version } => (
-            wire::Kind::MemberLeft,
-            wire::MemberLeft { user: user.as_str().to_owned(), name: name.to_string(), version: *version }
+            wire::MemberJoined { member: Some(member_to(member)), version: *version, members: *members }
                 .encode_to_vec(),
+        ),
+        Kind::MemberLeft { user, name, members, version } => (
+            wire::Kind::MemberLeft,
+            wire::MemberLeft {
+                user: user.as_str().to_owned(),
+                name: name.to_string(),
+                version: *version,
+                members: *members,
+            }
+            .encode_to_vec(),
         ),
         Kind::RoomAdded { room } => (wire::Kind::RoomAdded, room_to(room).encode_to_vec()),
         Kind::RoomRemoved { room, version } => (
@@ -54,7 +60,7 @@ pub(crate) fn to_wire(event: &Event) -> wire::Event {
         }
         Kind::RoleChanged { member, version } => (
             wire::Kind::RoleChanged,
-            wire::MemberJoined { member: Some(member_to(member)), version: *version }.encode_to_vec(),
+            wire::MemberJoined { member: Some(member_to(member)), version: *version, members: 0 }.encode_to_vec(),
         ),
         Kind::UserBanned { user, name, until, version } => (
             wire::Kind::UserBanned,
@@ -116,11 +122,12 @@ pub(crate) fn from_wire(event: wire::Event) -> Result<Event, Malformed> {
         Ok(wire::Kind::MemberJoined) => {
             let joined: wire::MemberJoined = body(&event.body)?;
             let member = member_from(present(joined.member, "member")?)?;
-            Kind::MemberJoined { member, version: joined.version }
+            Kind::MemberJoined { member, members: joined.members, version: joined.version }
         }
         Ok(wire::Kind::MemberLeft) => {
             let left: wire::MemberLeft = body(&event.body)?;
-            Kind::MemberLeft { user: UserId::trusted(left.user), name: left.name.into(), version: left.version }
+            let (user, name) = (UserId::trusted(left.user), left.name.into());
+            Kind::MemberLeft { user, name, members: left.members, version: left.version }
         }
         Ok(wire::Kind::RoomAdded) => Kind::RoomAdded { room: room_from(body(&event.body)?)? },
         Ok(wire::Kind::RoomRemoved) => {

@@ -14,8 +14,10 @@ pub(crate) fn to_wire(news: &Ephemeral) -> wire::Ephemeral {
         Ephemeral::Typing { user, active } => {
             News::Typing(wire::Typing { user: Some(actor_to(user)), active: *active })
         }
-        Ephemeral::Presence { user, status, at } => News::Presence(wire::Presence {
+        Ephemeral::Presence { user, name, status, count, at } => News::Presence(wire::Presence {
             user: user.as_str().to_owned(),
+            name: name.to_string(),
+            count: *count,
             status: status.as_str().to_owned(),
             at: at.0,
         }),
@@ -56,6 +58,8 @@ pub(crate) fn from_wire(news: wire::Ephemeral) -> Result<Ephemeral, Malformed> {
         News::Typing(typing) => Ephemeral::Typing { user: actor_from(typing.user)?, active: typing.active },
         News::Presence(presence) => Ephemeral::Presence {
             user: UserId::trusted(presence.user),
+            name: presence.name.into(),
+            count: presence.count,
             status: Status::parse(&presence.status)
                 .ok_or_else(|| Malformed(format!("unknown status {:?}", presence.status)))?,
             at: Timestamp(presence.at),

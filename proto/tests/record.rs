@@ -50,8 +50,8 @@ fn every_kind() -> Vec<Kind> {
         Kind::MessageEdited { message: id, content: "new".into(), encrypted: true },
         Kind::MessageDeleted { message: id },
         Kind::RoomCreated { room: room(), members: vec![member.clone()] },
-        Kind::MemberJoined { member: member.clone(), version: 4 },
-        Kind::MemberLeft { user: UserId::trusted("u2"), name: "User 2".into(), version: 5 },
+        Kind::MemberJoined { member: member.clone(), members: 3, version: 4 },
+        Kind::MemberLeft { user: UserId::trusted("u2"), name: "User 2".into(), members: 2, version: 5 },
         Kind::RoomAdded { room: room() },
         Kind::RoomRemoved { room: RoomId::trusted("group_1"), version: 6 },
         Kind::MessageReacted { message: id, emoji: "👩‍🚀".into(), on: true },
@@ -117,7 +117,13 @@ fn a_message_record_keeps_its_golden_bytes() {
 fn ephemeral_news_survives_a_round_trip() {
     let all = [
         Ephemeral::Typing { user: actor(), active: true },
-        Ephemeral::Presence { user: UserId::trusted("u1"), status: Status::Away, at: Timestamp(8) },
+        Ephemeral::Presence {
+            user: UserId::trusted("u1"),
+            name: "User 1".into(),
+            status: Status::Away,
+            count: Some(0),
+            at: Timestamp(8),
+        },
         Ephemeral::Entered { user: actor(), count: 3 },
         Ephemeral::Exited { user: actor(), count: 2 },
         Ephemeral::Superseded { socket: "s1".into(), by: "c2".into() },

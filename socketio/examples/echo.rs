@@ -107,6 +107,6 @@ async fn main() -> std::io::Result<()> {
         }
     });
     server.serve(listener, axum::Router::new(), shutdown).await?;
-    server.drain(1_000, Duration::from_secs(5)).await;
+    server.drain(1_000, Duration::from_secs(5), |_| {}).await;
     Ok(())
 }

@@ -90,8 +90,9 @@ impl<A: Application> Server<A> {
 
     /// Closes all sessions in batches, `per_second` of them each second, having flushed what is queued for each; then
     /// ends HTTP connections. Returns when all are gone, at the latest at `deadline` from now, when the remaining ones
-    /// are cut off. New handshakes are refused from the start.
-    pub async fn drain(&self, per_second: u32, deadline: Duration) {
+    /// are cut off. New handshakes are refused from the start. `farewell` is called with each session's id just before
+    /// it is closed ([`Socket::sid`](crate::Socket::sid)): what it emits there is the last that the client hears.
+    pub async fn drain(&self, per_second: u32, deadline: Duration, farewell: impl Fn(&str) + Send + Sync) {
         const BATCHES: u32 = 10;
         self.draining.store(true, Ordering::Release);
         let start = Instant::now();
@@ -104,6 +105,7 @@ impl<A: Application> Server<A> {
             tick.tick().await;
             let due = 1 + (start.elapsed().as_secs_f64() * f64::from(per_second)) as usize;
             for link in &links[closed..due.clamp(closed, links.len())] {
+                farewell(&link.sid);
                 link.close(CloseReason::Draining, false);
             }
             closed = due.clamp(closed, links.len());

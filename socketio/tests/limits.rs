@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use parlor_socketio::{CloseReason, FullEvent};
@@ -95,7 +96,10 @@ async fn draining_closes_at_a_pace_what_it_has_flushed() {
     });
     let began = Instant::now();
     let server = running.server.clone();
-    let drain = tokio::spawn(async move { server.drain(40, Duration::from_secs(5)).await });
+    let parted = Arc::new(Mutex::new(Vec::new()));
+    let farewells = parted.clone();
+    let farewell = move |sid: &str| farewells.lock().unwrap().push(sid.to_owned());
+    let drain = tokio::spawn(async move { server.drain(40, Duration::from_secs(5), farewell).await });
     assert_eq!(poller.http.response().await.body, "1");
     drain.await.unwrap();
     // 21 sockets, 4 each tenth of a second: the last batch begins after half a second.
@@ -106,6 +110,10 @@ async fn draining_closes_at_a_pace_what_it_has_flushed() {
     for _ in 0..21 {
         assert_eq!(running.closed().await, CloseReason::Draining);
     }
+    let mut parted = std::mem::take(&mut *parted.lock().unwrap());
+    parted.sort();
+    parted.dedup();
+    assert_eq!(parted.len(), 21, "each is said farewell to");
     assert!(tokio::net::TcpStream::connect(running.address).await.is_err());
 }
 

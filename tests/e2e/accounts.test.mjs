@@ -31,8 +31,10 @@ async function online(t, token, url = NGINX) {
 /** Resolves to when the socket was told and closed; it must not come back by itself. */
 async function signedOut(socket) {
   const told = heard(socket, "connection.unauthorized");
+  const parting = heard(socket, "connection.disconnect");
   assert.equal(await heard(socket, "disconnect"), "io server disconnect");
   assert.equal((await told).message, "signed out");
+  assert.equal((await parting).code, 4501);
   return Date.now();
 }
 

@@ -1,7 +1,7 @@
 // A café as its document describes it: anybody comes in, users are counted and not sockets, typing ends by itself.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, client, connect, newUser, randomUUID, tokenOf } from "../lib/clients.mjs";
+import { ask, client, connect, done, newUser, randomUUID, tokenOf } from "../lib/clients.mjs";
 import { metrics } from "../lib/metrics.mjs";
 import { NGINX } from "../lib/place.mjs";
 import { extraGateway, solo } from "../lib/process.mjs";
@@ -63,11 +63,26 @@ test("cafe: who leaves is taken out and the others are told the new count", asyn
 test("cafe: a status that a user sets shows in the café and to requests", async (t) => {
   const cafeId = newCafe();
   const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
-  const told = heard(ann.socket, "users:update", ({ action, user }) => action === "status" && user.id === ben.user.id);
+  const told = heard(ann.socket, "users:update", ({ action, user }) => action === "status" && user.id === ben.user.id && user.status === "busy");
   ben.socket.emit("presence:update", { status: "busy" });
-  await told;
+  const { userCount, user } = await told;
+  assert.deepEqual([userCount, user.username], [2, "Ben"], "each update has the count and the name");
   const { users } = await answered(200, ann.user, "GET", `/api/chat/presence/${cafeId}`);
   assert.equal(users.find(({ id }) => id === ben.user.id).status, "busy");
+});
+
+test("cafe: who has gone was told to have left, and nothing comes after that", async (t) => {
+  const cafeId = newCafe();
+  const [ann, ben] = [await guest(t, cafeId, "Ann"), await guest(t, cafeId, "Ben")];
+  const other = await connect(t, newUser("Dot"));
+  await done(other, "room.join", { roomId: cafeId });
+  const told = [];
+  ann.socket.on("users:update", ({ action, user }) => user.id === ben.user.id && told.push(action));
+  const offline = heard(other, "presence.offline", ({ userId }) => userId === ben.user.id, 20_000);
+  ben.socket.close();
+  await offline;
+  await sleep(500);
+  assert.deepEqual(told.slice(told.indexOf("leave")), ["leave"]);
 });
 
 test("cafe: a status is told in each café that two users share", async (t) => {

@@ -24,7 +24,7 @@ async function four(t) {
 async function group(people) {
   const [maker, ...others] = people;
   const payload = { name: "Babel", memberIds: others.map(({ user }) => user.id), isPrivate: true };
-  const told = [heard(others[0].socket, "user_joined"), heard(others[1].socket, "users:update"), heard(others[2].socket, "conversation:updated")];
+  const told = [heard(others[0].socket, "user_joined"), heard(others[1].socket, "cafe:joined"), heard(others[2].socket, "conversation:updated")];
   const { room } = await until("the users are known", () => done(maker.socket, "room.create", payload));
   await Promise.all(told);
   // Told of a room is not yet live in it: what is told and forgotten would pass them by.

@@ -56,6 +56,8 @@ export async function connect(t, user, { url = NGINX, auth = {}, ...options } = 
   socket.connect();
   // The first try through a proxy may meet a gateway that is just coming up: only a refusal by Parlor is final.
   await Promise.race([ready, refused.catch((error) => (error.data || !socket.active ? Promise.reject(error) : ready))]);
+  // In two vocabularies nothing says that the user is known and in their rooms. Events wait for that, so any answer does.
+  if (READY[auth.vocabulary] === "connect") await ask(socket, "anybody there?");
   return socket;
 }
 

@@ -74,8 +74,9 @@ mod tests {
     use parlor_core::time::Timestamp;
 
     fn news(at: i64) -> Signal {
-        let user = UserId::trusted("u");
-        Signal::Ephemeral(RoomId::trusted("r"), Ephemeral::Presence { user, status: Status::Online, at: Timestamp(at) })
+        let (user, name, status) = (UserId::trusted("u"), "U".into(), Status::Online);
+        let news = Ephemeral::Presence { user, name, status, count: None, at: Timestamp(at) };
+        Signal::Ephemeral(RoomId::trusted("r"), news)
     }
 
     #[tokio::test]

@@ -107,7 +107,7 @@ impl sessions_contract::Subject for Subject {
 async fn apply_version(fanout: &dyn Fanout, room: &RoomId, version: u64) {
     let user = Actor { id: UserId::trusted("ann"), name: "ann".into(), avatar: None };
     let member = Member { user: user.clone(), role: Role::Member, joined_at: Timestamp(1) };
-    let kind = Kind::MemberJoined { member, version };
+    let kind = Kind::MemberJoined { member, members: 1, version };
     let event = Event { id: EventId::now(), room: room.clone(), actor: user, kind };
     let partition = parlor_core::partition::of(room, 4);
     let record = Record {

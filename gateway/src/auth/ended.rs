@@ -14,14 +14,12 @@ use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, Event, Kind};
 use parlor_core::ids::{EventId, RoomId, UserId};
 use parlor_core::time::Timestamp;
-use parlor_socketio::CloseReason;
 use sha2::Digest;
 
 use super::{Identity, Invalid};
 use crate::Shared;
 use crate::client::Client;
 use crate::commands::{answer, append};
-use crate::vocabularies::News;
 
 /// All of a user's sessions that began before a time.
 const ALL: &str = "all";
@@ -94,10 +92,9 @@ pub(crate) async fn end(shared: &Arc<Shared>, user: &Actor, session: Option<&str
 /// Closes those of a user's sockets whose session has ended. Called under the inbox's lock.
 pub(crate) fn heed(clients: &[Arc<Client>], session: Option<&str>, at: Timestamp) {
     for client in clients.iter().filter(|client| client.was_logged_out(session, at)) {
-        client.tell_all(&News::Unauthorized { message: "signed out" });
         let client = client.clone();
         // Closing leaves rooms, this inbox among them.
-        tokio::spawn(async move { client.socket.disconnect(CloseReason::ServerDisconnect) });
+        tokio::spawn(async move { client.put_out("signed out") });
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlor_core::time::Timestamp;
-use parlor_socketio::CloseReason;
 use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
@@ -25,8 +24,7 @@ pub(crate) async fn expire(shared: Arc<Shared>, stop: CancellationToken) {
         for client in shared.clients.all() {
             let Some(expires) = client.expires() else { continue };
             if now >= expires.plus_millis(grace) {
-                client.tell_all(&News::Unauthorized { message: "token expired" });
-                client.socket.disconnect(CloseReason::ServerDisconnect);
+                client.put_out("token expired");
             } else if now >= expires && client.expiry_told() {
                 client.tell(&News::TokenExpired);
             }

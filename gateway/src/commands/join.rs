@@ -185,8 +185,9 @@ pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &Ro
         tracing::info!(user = %user.id, %room, count = live.count, "joined a channel");
         tell(shared, room, &Ephemeral::Entered { user: user.clone(), count: live.count }).await;
         if live.count <= shared.config.rooms.big {
-            let (user, at) = (user.id.clone(), Timestamp::now());
-            tell(shared, room, &Ephemeral::Presence { user, status: Status::Online, at }).await;
+            let (user, name, at) = (user.id.clone(), user.name.clone(), Timestamp::now());
+            let (status, count) = (Status::Online, Some(live.count));
+            tell(shared, room, &Ephemeral::Presence { user, name, status, count, at }).await;
         }
     }
     Some(live.count)

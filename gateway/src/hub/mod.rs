@@ -385,7 +385,7 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
 pub(crate) fn not_entered(client: &Client, room: &RoomId, error: &ChatError) {
     tracing::warn!(%error, %room, "a client could not be put into its room");
     if error.code.retryable() {
-        client.socket.close(Closing::RoomsNotReady.into());
+        client.end(Closing::RoomsNotReady);
     }
 }
 

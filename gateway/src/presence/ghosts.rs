@@ -18,6 +18,8 @@ use crate::Shared;
 const EVERY: Duration = Duration::from_secs(3);
 /// Rooms of one ghost that are told.
 const ROOMS: usize = 1_000;
+/// Users whose names are read together.
+const NAMED: usize = 500;
 
 /// Holds this gateway's lease and buries others, until `stop`. It has no way to fail: what cannot be done now is done
 /// at the next turn.
@@ -84,23 +86,40 @@ async fn tell(shared: &Arc<Shared>, ghosts: Ghosts) {
         channels.entry(user.id.clone()).or_default().push((room.clone(), count));
         publish(shared, &room, &Ephemeral::Exited { user, count }).await;
     }
+    let mut names = names(shared, &ghosts.users).await;
     for (user, status) in ghosts.users {
         if status == Status::Offline {
             shared.presence.seen.note(&user, at);
         }
-        let news = Ephemeral::Presence { user: user.clone(), status, at };
+        let name = names.remove(&user).unwrap_or_else(|| "".into());
         let members = shared.ports.contacts.rooms(&user, ROOMS).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the rooms of a dead gateway's user cannot be read; they are not told");
             Vec::new()
         });
-        for (room, size) in members.into_iter().chain(channels.remove(&user).unwrap_or_default()) {
+        let members = members.into_iter().map(|(room, size)| (room, size, Some(size)));
+        let left = channels.remove(&user).unwrap_or_default().into_iter().map(|(room, size)| (room, size, None));
+        for (room, size, count) in members.chain(left) {
             if size > shared.config.rooms.big {
                 shared.presence.counting.later(&room);
             } else {
+                let news = Ephemeral::Presence { user: user.clone(), name: name.clone(), status, count, at };
                 publish(shared, &room, &news).await;
             }
         }
     }
+}
+
+/// The names of those whom the store knows.
+async fn names(shared: &Shared, ghosts: &[(UserId, Status)]) -> HashMap<UserId, Arc<str>> {
+    let mut names = HashMap::new();
+    for ghosts in ghosts.chunks(NAMED) {
+        let ids: Vec<UserId> = ghosts.iter().map(|(user, _)| user.clone()).collect();
+        match shared.ports.store.users(&ids).await {
+            Ok(users) => names.extend(users.into_iter().map(|user| (user.id, user.name))),
+            Err(error) => tracing::debug!(%error, "the names of a dead gateway's users cannot be read"),
+        }
+    }
+    names
 }
 
 async fn publish(shared: &Shared, room: &RoomId, news: &Ephemeral) {

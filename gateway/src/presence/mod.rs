@@ -76,12 +76,12 @@ impl State {
 /// A socket has become somebody and has entered its rooms.
 pub(crate) async fn arrived(shared: &Arc<Shared>, client: &Arc<Client>) {
     let Some(user) = client.user() else { return };
-    if let Err(error) = arrive(shared, client, &user.id).await {
+    if let Err(error) = arrive(shared, client, &user).await {
         tracing::debug!(%error, "a presence lease could not be taken; it is tried again");
         let (shared, client) = (shared.clone(), client.clone());
         tokio::spawn(async move {
             tokio::time::sleep(AGAIN).await;
-            let arrived = again(|| !client.socket.is_open(), || arrive(&shared, &client, &user.id)).await;
+            let arrived = again(|| !client.socket.is_open(), || arrive(&shared, &client, &user)).await;
             if arrived.is_some() {
                 // A renewal may have taken the lease meanwhile, and told nobody.
                 shared.presence.changes.tell_later(&user.id, Status::Offline);
@@ -90,20 +90,20 @@ pub(crate) async fn arrived(shared: &Arc<Shared>, client: &Arc<Client>) {
     }
 }
 
-async fn arrive(shared: &Shared, client: &Client, user: &UserId) -> Result<(), Unavailable> {
+async fn arrive(shared: &Shared, client: &Client, user: &Actor) -> Result<(), Unavailable> {
     take_lease(shared, user, &client.rooms()).await?;
-    status::begin(shared, user).await
+    status::begin(shared, &user.id).await
 }
 
 /// Takes a user's lease here, and tells the rooms what they see of the user by that.
-async fn take_lease(shared: &Shared, user: &UserId, rooms: &[RoomId]) -> Result<(), Unavailable> {
-    let came = shared.ports.presence.arrive(&shared.presence.name(), std::slice::from_ref(user)).await?;
+async fn take_lease(shared: &Shared, user: &Actor, rooms: &[RoomId]) -> Result<(), Unavailable> {
+    let came = shared.ports.presence.arrive(&shared.presence.name(), std::slice::from_ref(&user.id)).await?;
     // Who has set something else is told of as that, in a moment.
-    if let Some((_, status)) = came.first().filter(|_| status::here(shared, user) == Some(Status::Online))
+    if let Some((_, status)) = came.first().filter(|_| status::here(shared, &user.id) == Some(Status::Online))
         && let Err(error) = announce(shared, user, rooms, *status).await
     {
         tracing::debug!(%error, "presence could not be told; it is told later");
-        shared.presence.changes.tell_later(user, Status::Offline);
+        shared.presence.changes.tell_later(&user.id, Status::Offline);
     }
     Ok(())
 }
@@ -139,40 +139,40 @@ pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<
         commands::end_typing(shared, client, room).await;
         commands::exit_channel(shared, &user, room).await;
     }
-    let (shared, user) = (shared.clone(), user.id);
+    let shared = shared.clone();
     tokio::spawn(async move {
         if last {
             linger(&shared, &user).await;
         }
         tokio::time::sleep(GRACE).await;
-        if shared.clients.of(&user).is_empty() {
+        if shared.clients.of(&user.id).is_empty() {
             depart(&shared, &user, &rooms).await;
         } else {
             // What is left of the user here may be weaker.
-            status::refresh(&shared, &user).await;
+            status::refresh(&shared, &user.id).await;
         }
     });
 }
 
 /// The user may be back in a moment, here or elsewhere. Best effort.
-async fn linger(shared: &Shared, user: &UserId) {
-    if let Err(error) = shared.ports.presence.linger(&shared.presence.name(), user).await {
+async fn linger(shared: &Shared, user: &Actor) {
+    if let Err(error) = shared.ports.presence.linger(&shared.presence.name(), &user.id).await {
         tracing::debug!(%error, "a presence lease does not linger but counts");
     }
-    if !shared.clients.of(user).is_empty() {
+    if !shared.clients.of(&user.id).is_empty() {
         // They are back already, and may have been before the lease began to linger.
-        _ = take_lease(shared, user, &rooms_here(shared, user)).await;
+        _ = take_lease(shared, user, &rooms_here(shared, &user.id)).await;
     }
 }
 
-async fn depart(shared: &Shared, user: &UserId, rooms: &[RoomId]) {
-    let hidden = shared.presence.changes.is_hidden(user);
-    let back = || !shared.clients.of(user).is_empty();
+async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId]) {
+    let hidden = shared.presence.changes.is_hidden(&user.id);
+    let back = || !shared.clients.of(&user.id).is_empty();
     let name = shared.presence.name();
-    let Some(moved) = again(back, || shared.ports.presence.depart(&name, user)).await else { return };
-    shared.presence.changes.forget(user);
+    let Some(moved) = again(back, || shared.ports.presence.depart(&name, &user.id)).await else { return };
+    shared.presence.changes.forget(&user.id);
     if moved.after == Status::Offline {
-        shared.presence.seen.note(user, Timestamp::now());
+        shared.presence.seen.note(&user.id, Timestamp::now());
     }
     // Where the lease had run out before, nobody was told.
     if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
@@ -181,15 +181,23 @@ async fn depart(shared: &Shared, user: &UserId, rooms: &[RoomId]) {
 }
 
 /// Tells the rooms of a user that their presence changed; big rooms show counts instead.
-async fn announce(shared: &Shared, user: &UserId, rooms: &[RoomId], status: Status) -> Result<(), Unavailable> {
-    let news = Ephemeral::Presence { user: user.clone(), status, at: Timestamp::now() };
+async fn announce(shared: &Shared, user: &Actor, rooms: &[RoomId], status: Status) -> Result<(), Unavailable> {
+    let at = Timestamp::now();
     for room in rooms.iter().filter(|room| room.inbox_owner().is_none()) {
-        let big = shared.memberships.size(room, user).is_some_and(|members| members > shared.config.rooms.big);
-        if big {
+        let size = shared.memberships.size(room, &user.id);
+        if size.is_some_and(|members| members > shared.config.rooms.big) {
             shared.presence.counting.later(room);
-        } else {
-            shared.ports.fanout.publish(room, &news).await?;
+            continue;
         }
+        let known = shared.memberships.peek(room, &user.id);
+        let count = match known.is_some_and(|standing| standing.room.kind == RoomKind::Channel) {
+            // Who has no socket left was told to have left it.
+            true if status == Status::Offline && !shared.hub.has_user(room, &user.id) => None,
+            true => Some(shared.ports.presence.live(room, 1).await?.0),
+            false => size,
+        };
+        let (user, name) = (user.id.clone(), user.name.clone());
+        shared.ports.fanout.publish(room, &Ephemeral::Presence { user, name, status, count, at }).await?;
     }
     Ok(())
 }
@@ -251,7 +259,8 @@ async fn renew_all(shared: &Arc<Shared>, tell: bool) {
             Ok(came) => {
                 // Where their lease had run out because Redis was emptied, they are online as before.
                 for (user, status) in came.into_iter().filter(|_| tell) {
-                    if announce(shared, &user, &rooms_here(shared, &user), status).await.is_err() {
+                    let Some(actor) = shared.clients.who(&user) else { continue };
+                    if announce(shared, &actor, &rooms_here(shared, &user), status).await.is_err() {
                         shared.presence.changes.tell_later(&user, Status::Offline);
                     }
                 }
@@ -296,23 +305,24 @@ fn rooms_here(shared: &Shared, user: &UserId) -> Vec<RoomId> {
 }
 
 /// Who is here, and in which rooms: asked before the sockets are drained.
-pub(crate) fn everybody(shared: &Shared) -> Vec<(UserId, Vec<RoomId>)> {
-    shared.clients.users().into_iter().map(|user| (user.clone(), rooms_here(shared, &user))).collect()
+pub(crate) fn everybody(shared: &Shared) -> Vec<(Actor, Vec<RoomId>)> {
+    let users = shared.clients.users().into_iter().filter_map(|user| shared.clients.who(&user));
+    users.map(|user| (user.clone(), rooms_here(shared, &user.id))).collect()
 }
 
 /// Ends the leases of those who were here: this gateway goes away. Who is not back on another one when `within` is over
 /// is told to be offline.
-pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec<RoomId>)>, within: Duration) {
+pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(Actor, Vec<RoomId>)>, within: Duration) {
     let (presence, name) = (&shared.ports.presence, shared.presence.name());
     let name = &name;
     let departing = futures_util::stream::iter(everybody).map(|(user, rooms)| async move {
-        let gone = presence.depart(name, &user).await.is_ok_and(|moved| moved.after == Status::Offline);
+        let gone = presence.depart(name, &user.id).await.is_ok_and(|moved| moved.after == Status::Offline);
         gone.then_some((user, rooms))
     });
     let mut gone: Vec<_> = departing.buffer_unordered(DEPARTING).filter_map(std::future::ready).collect().await;
     let over = tokio::time::Instant::now() + within;
     while !gone.is_empty() {
-        let users: Vec<UserId> = gone.iter().map(|(user, _)| user.clone()).collect();
+        let users: Vec<UserId> = gone.iter().map(|(user, _)| user.id.clone()).collect();
         if let Ok(seen) = presence.look(&users).await {
             let mut back = seen.iter().map(|seen| seen.status != Status::Offline);
             gone.retain(|_| !back.next().unwrap_or(false));
@@ -323,7 +333,7 @@ pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(UserId, Vec
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     for (user, rooms) in gone {
-        shared.presence.seen.note(&user, Timestamp::now());
+        shared.presence.seen.note(&user.id, Timestamp::now());
         if let Err(error) = announce(shared, &user, &rooms, Status::Offline).await {
             tracing::debug!(%error, "presence could not be told");
         }

@@ -138,8 +138,10 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 /// Tells the user's rooms here what they see of the user now, if that is not what they saw before.
 async fn tell(shared: &Shared, user: &UserId, before: Status) -> Result<(), Unavailable> {
     let seen = shared.ports.presence.look(std::slice::from_ref(user)).await?;
-    match seen.first().map(|seen| seen.status).filter(|now| *now != before) {
-        Some(now) => announce(shared, user, &rooms_here(shared, user), now).await,
+    let now = seen.first().map(|seen| seen.status).filter(|now| *now != before);
+    match now.zip(shared.clients.who(user)) {
+        Some((now, who)) => announce(shared, &who, &rooms_here(shared, user), now).await,
+        // Nothing changed, or they are gone and that is told elsewhere.
         None => Ok(()),
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn start_anew(shared: &Arc<Shared>, client: &Arc<Client>) {
         if client.owns_session() {
             let _ = shared.ports.sessions.end(&client.private_id).await;
         }
-        client.socket.close(Closing::GapTooLong.into());
+        client.end(Closing::GapTooLong);
     });
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn superseded(shared: &Shared, inbox: &RoomId, socket: &str, by: &str
     let Some(user) = inbox.inbox_owner() else { return };
     for client in shared.clients.of(&user) {
         if client.socket.id() == socket && client.track.connection() != by {
-            client.socket.close(CloseReason::Superseded);
+            client.end(CloseReason::Superseded);
         }
     }
 }

@@ -15,6 +15,7 @@ use parlor_core::ids::{EventId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::store::{RoomSummary, StoredMessage};
 use parlor_core::receipts::Got;
 use parlor_core::time::Timestamp;
+use parlor_socketio::CloseReason;
 use serde_json::value::RawValue;
 
 use super::{Answer, Asked, News, Page, Route, Rules, Vocabulary, samples, temp_id};
@@ -120,9 +121,9 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         ),
         ("a deletion", delivery(&room, ada(), Kind::MessageDeleted { message: message_id() })),
         ("a new room", delivery(&room, ada(), Kind::RoomCreated { room: group(), members: vec![member(ada())] })),
-        ("a member joined", delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), version: 2 })),
+        ("a member joined", delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), members: 2, version: 2 })),
         ("a member left", {
-            let left = Kind::MemberLeft { user: ben().id, name: ben().name, version: 3 };
+            let left = Kind::MemberLeft { user: ben().id, name: ben().name, members: 1, version: 3 };
             delivery(&room, ben(), left)
         }),
         ("inbox: in a room made by another", delivery(&inbox, ada(), Kind::RoomAdded { room: group() })),
@@ -142,7 +143,14 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         tell(title, &News::Delivery(delivery));
     }
     let (room, ben) = (group().id, user("user2", "Ben"));
-    let presence = |status| Ephemeral::Presence { user: ben.id.clone(), status, at: AT };
+    let counted = |status, count| Ephemeral::Presence {
+        user: ben.id.clone(),
+        name: ben.name.clone(),
+        status,
+        count,
+        at: AT,
+    };
+    let presence = |status| counted(status, Some(2));
     let ephemeral = [
         ("typing", Ephemeral::Typing { user: ben.clone(), active: true }),
         ("typing no more", Ephemeral::Typing { user: ben.clone(), active: false }),
@@ -150,6 +158,7 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         ("away", presence(Status::Away)),
         ("busy", presence(Status::Busy)),
         ("offline", presence(Status::Offline)),
+        ("offline, and in the channel no more", counted(Status::Offline, None)),
         ("entered a channel", Ephemeral::Entered { user: ben.clone(), count: 3 }),
         ("left a channel", Ephemeral::Exited { user: ben.clone(), count: 2 }),
     ];
@@ -189,7 +198,7 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
     tell("asked for a token", &News::AskToken);
     tell("no valid token", &News::Unauthorized { message: "Authentication token required" });
     tell("token expired", &News::TokenExpired);
-    tell("about to be closed", &News::Closing { code: "draining", reason: "The server restarts." });
+    tell("about to be closed", &News::Closing(CloseReason::Draining));
     tell("something failed", &News::Failed(&ChatError::busy("The log is away.")));
     tell("server full", &News::ServerFull);
     tell("heartbeat", &News::Heartbeat);

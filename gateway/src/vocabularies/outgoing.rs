@@ -12,6 +12,7 @@ pub use parlor_core::ports::safety::Ban;
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 use parlor_core::receipts::Got;
 use parlor_core::time::Timestamp;
+use parlor_socketio::CloseReason;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -380,13 +381,8 @@ pub enum News<'a> {
     },
     /// The socket's token expired; it has [`TOKEN_GRACE`] for a new one.
     TokenExpired,
-    /// The server closes the socket next.
-    Closing {
-        /// Why, for a program.
-        code: &'a str,
-        /// Why, for a person.
-        reason: &'a str,
-    },
+    /// The server closes the socket next, for this reason.
+    Closing(CloseReason),
     /// Something failed that no command asked for.
     Failed(&'a ChatError),
     /// The gateway holds as many connections as it may; the socket is closed next. Its vocabulary may be unknown:

@@ -99,6 +99,6 @@ async fn main() -> std::io::Result<()> {
         }
     });
     server.serve(listener, axum::Router::new(), shutdown).await?;
-    server.drain(20_000, Duration::from_secs(2)).await;
+    server.drain(20_000, Duration::from_secs(2), |_| {}).await;
     Ok(())
 }

@@ -7,7 +7,7 @@ import { until } from "../../lib/wait.mjs";
 
 const COUNT = 200;
 
-test("a gateway that drains loses and doubles nothing of clients with retries and ackTimeout, and they resume elsewhere", async (t) => {
+test("a gateway that drains loses and doubles nothing of clients with retries and ackTimeout, and they are told why and resume elsewhere", async (t) => {
   mendAfter(t, "gateway-2");
   const senders = [];
   for (const [i, transports] of [["websocket"], ["polling", "websocket"], ["polling"]].entries()) {
@@ -17,7 +17,8 @@ test("a gateway that drains loses and doubles nothing of clients with retries an
   const reader = await connectOn(t, "gateway-1", newUser("Reader"));
   const roomId = await newChannel(...senders.map(({ socket }) => socket), reader);
   for (const sender of senders) {
-    Object.assign(sender, { acks: [], failed: [], back: [], heard: [] });
+    Object.assign(sender, { acks: [], failed: [], back: [], heard: [], parting: [] });
+    sender.socket.on("connection.disconnect", (why) => sender.parting.push(why));
     sender.socket.on("connect", () => sender.back.push(sender.socket.recovered));
     sender.socket.on("message.received", (message) => sender.heard.push(message.messageId));
     // As an application does: all at once; the client keeps its order, and tries each again until it is acked.
@@ -32,8 +33,9 @@ test("a gateway that drains loses and doubles nothing of clients with retries an
   await stop("gateway-2");
   await until("all are answered", () => senders.every(({ acks, failed }) => acks.length + failed.length === COUNT), { within: 60_000 });
 
-  for (const { name, failed, back, socket } of senders) {
+  for (const { name, failed, back, parting, socket } of senders) {
     assert.deepEqual(failed, [], name);
+    assert.deepEqual(parting, [{ code: 4005, reason: "draining" }], `${name} was told why`);
     assert.equal(back.length, 1, `${name} came back once`);
     assert.notEqual(gatewayOf(socket), "gateway-2");
   }

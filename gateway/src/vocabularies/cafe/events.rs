@@ -47,14 +47,15 @@ struct Changed<'a> {
     seq: Seq,
 }
 
-/// `users:update` (`cafe.md`, Key Features 5): the live count where the news brings one.
+/// `users:update` (`cafe.md`, Key Features 5).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Users<'a> {
     cafe_id: &'a RoomId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_count: Option<u32>,
+    /// Who is in it now: of a café, that is those who are there; of a group, its members.
+    user_count: u32,
     action: &'static str,
+    /// Whose coming, going or status this is; none where only the number is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserForm<'a>>,
 }
@@ -89,7 +90,7 @@ struct Receipt<'a> {
     timestamp: Option<Iso>,
 }
 
-/// `cafe:updated` and `cafe:deleted`.
+/// `cafe:updated` and `cafe:deleted`; in the user's inbox `cafe:joined` and `cafe:left`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Cafe<'a> {
@@ -129,9 +130,9 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
             smallvec![Outgoing::new("message:new", &New { message: MessageForm::stored(message) })]
         }
         News::Waiting { count } => smallvec![Outgoing::new("messages:waiting", &Waiting { count })],
-        News::AskToken | News::Recovered | News::Heartbeat => SmallVec::new(),
+        News::AskToken | News::Recovered | News::Heartbeat | News::Closing(_) => SmallVec::new(),
         // `error` `{code, message}`, as snake's.
-        News::Unauthorized { .. } | News::TokenExpired | News::Closing { .. } | News::Failed(_) | News::ServerFull => {
+        News::Unauthorized { .. } | News::TokenExpired | News::Failed(_) | News::ServerFull => {
             snake::events::render(news)
         }
     }
@@ -151,8 +152,12 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
         timestamp: Iso(delivery.time),
         seq: delivery.seq,
     };
-    let users = |action, user| Some(Outgoing::new("users:update", &Users { cafe_id, user_count: None, action, user }));
-    let cafe = || Cafe { cafe_id, name: None, description: None, timestamp: Iso(delivery.time), seq: delivery.seq };
+    let users = |user_count, action, user| {
+        Some(Outgoing::new("users:update", &Users { cafe_id, user_count, action, user: Some(user) }))
+    };
+    let cafe =
+        |cafe_id| Cafe { cafe_id, name: None, description: None, timestamp: Iso(delivery.time), seq: delivery.seq };
+    let in_inbox = event.room.inbox_owner().is_some();
     match &event.kind {
         Kind::MessageSent(message) => {
             Some(Outgoing::new("message:new", &New { message: Said::live(delivery, message).into() }))
@@ -170,31 +175,29 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
             let action = Some(if *on { "add" } else { "remove" });
             Some(Outgoing::new("message:pinned", &Changed { action, ..changed(*message) }))
         }
-        Kind::MemberJoined { member, .. } => users("join", Some(UserForm::from(&member.user))),
-        Kind::MemberLeft { user, name, .. } => users("leave", Some(UserForm::new(user, Some(name), None))),
+        Kind::MemberJoined { member, members, .. } => users(*members, "join", UserForm::from(&member.user)),
+        Kind::MemberLeft { user, name, members, .. } => {
+            users(*members, "leave", UserForm::new(user, Some(name), None))
+        }
         // However a user came into a room, made, added or joined, their own sockets hear it in these words.
-        Kind::RoomAdded { room } => own(cafe_id, &room.id, "join"),
-        Kind::RoomRemoved { room, .. } => own(cafe_id, room, "leave"),
+        Kind::RoomAdded { room } if in_inbox => Some(Outgoing::new(
+            "cafe:joined",
+            &Cafe { name: room.name.as_deref(), description: room.description.as_deref(), ..cafe(&room.id) },
+        )),
+        Kind::RoomRemoved { room, .. } if in_inbox => Some(Outgoing::new("cafe:left", &cafe(room))),
         Kind::RoomUpdated { room } => Some(Outgoing::new(
             "cafe:updated",
-            &Cafe { name: room.name.as_deref(), description: room.description.as_deref(), ..cafe() },
+            &Cafe { name: room.name.as_deref(), description: room.description.as_deref(), ..cafe(cafe_id) },
         )),
-        Kind::RoomDeleted { .. } => Some(Outgoing::new("cafe:deleted", &cafe())),
+        Kind::RoomDeleted { .. } => Some(Outgoing::new("cafe:deleted", &cafe(cafe_id))),
         // Cafés are open to all: roles are nothing that its clients show; bans tell by the leaving.
         Kind::RoleChanged { .. } | Kind::UserBanned { .. } | Kind::UserUnbanned { .. } => None,
         // No event here asks for these.
         Kind::RoomMuted { .. } | Kind::UserBlocked { .. } => None,
         // Its sockets are closed; receipts have a log of their own.
         Kind::LoggedOut { .. } | Kind::Receipt { .. } => None,
-        Kind::RoomCreated { .. } | Kind::Other { .. } => None,
+        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } | Kind::RoomCreated { .. } | Kind::Other { .. } => None,
     }
-}
-
-/// The user's own coming and going, from their inbox.
-fn own(inbox: &RoomId, cafe_id: &RoomId, action: &'static str) -> Option<Outgoing> {
-    let owner = inbox.inbox_owner()?;
-    let user = Some(UserForm::new(&owner, None, None));
-    Some(Outgoing::new("users:update", &Users { cafe_id, user_count: None, action, user }))
 }
 
 fn ephemeral(cafe_id: &RoomId, news: &Ephemeral) -> Option<Outgoing> {
@@ -205,12 +208,14 @@ fn ephemeral(cafe_id: &RoomId, news: &Ephemeral) -> Option<Outgoing> {
             "typing:indicator",
             &Typing { cafe_id, user_id: &user.id, username: &user.name, is_typing: *active },
         )),
-        Ephemeral::Presence { user, status, .. } => {
-            users(None, "status", Some(UserForm::new(user, None, Some(status.as_str()))))
+        // Who has left a café was told to have left, and has no status in it.
+        Ephemeral::Presence { user, name, status, count, .. } => {
+            let name = (!name.is_empty()).then_some(&**name);
+            count.and_then(|count| users(count, "status", Some(UserForm::new(user, name, Some(status.as_str())))))
         }
-        Ephemeral::Entered { user, count } => users(Some(*count), "join", Some(UserForm::from(user))),
-        Ephemeral::Exited { user, count } => users(Some(*count), "leave", Some(UserForm::from(user))),
-        Ephemeral::OnlineCount { online } => users(Some(*online), "status", None),
+        Ephemeral::Entered { user, count } => users(*count, "join", Some(UserForm::from(user))),
+        Ephemeral::Exited { user, count } => users(*count, "leave", Some(UserForm::from(user))),
+        Ephemeral::OnlineCount { online } => users(*online, "status", None),
         Ephemeral::Receipt { user, delivered, read, messages, at } => {
             let receipts = receipts(*delivered, *read, messages);
             let (name, (_, message_ids)) = match (receipts.read, receipts.delivered) {

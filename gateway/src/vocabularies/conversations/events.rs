@@ -30,11 +30,14 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
             let message = format!("Your token has expired. Present a new one within {grace} seconds.");
             errors::notice("token_expired", &message)
         }
-        News::Closing { code, reason } => errors::notice(code, reason),
         News::Failed(error) => errors::failed(error),
         News::ServerFull => errors::failed(&server_full()),
-        // Its clients read their conversations by REST.
-        News::Authenticated { .. } | News::AskToken | News::Heartbeat | News::Entered { .. } => {
+        // The transport says why it closes, and its clients read their conversations by REST.
+        News::Closing(_)
+        | News::Authenticated { .. }
+        | News::AskToken
+        | News::Heartbeat
+        | News::Entered { .. } => {
             return SmallVec::new();
         }
     }]

@@ -39,9 +39,9 @@ struct Expired {
 }
 
 #[derive(Serialize)]
-struct Closing<'a> {
-    code: &'a str,
-    reason: &'a str,
+struct Closing {
+    code: u16,
+    reason: &'static str,
 }
 
 pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]> {
@@ -64,8 +64,9 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
         News::TokenExpired => {
             smallvec![Outgoing::new("token.expired", &Expired { grace_seconds: TOKEN_GRACE.as_secs() })]
         }
-        News::Closing { code, reason } => {
-            smallvec![Outgoing::new("connection.disconnect", &Closing { code, reason })]
+        News::Closing(reason) => {
+            let body = Closing { code: reason.code(), reason: reason.text() };
+            smallvec![Outgoing::new("connection.disconnect", &body)]
         }
         News::Failed(error) => smallvec![errors::failed(error)],
         // Sent before the socket's vocabulary is known: in snake's words too.

@@ -181,14 +181,17 @@ fn said(news: &News<'_>) -> Option<Outgoing> {
             let message = format!("Your token has expired. Present a new one within {grace} seconds.");
             Some(errors::notice("token_expired", &message))
         }
-        News::Closing { code, reason } => Some(errors::notice(code, reason)),
         News::Failed(error) => Some(errors::failed(error)),
         News::ServerFull => Some(errors::failed(&server_full())),
         News::Heartbeat => Some(Outgoing::new("heartbeat", &Nothing {})),
         News::Waited(message) => Some(Outgoing::new("message", &MessageForm::from(Said::stored(message)))),
         News::Waiting { count } => Some(Outgoing::new("messages_waiting", &Waiting { count })),
         // Dotted's events of the connection; a snake client needs none of them.
-        News::Authenticated { .. } | News::AskToken | News::Recovered | News::Entered { .. } => None,
+        News::Authenticated { .. }
+        | News::AskToken
+        | News::Recovered
+        | News::Entered { .. }
+        | News::Closing(_) => None,
     }
 }
 

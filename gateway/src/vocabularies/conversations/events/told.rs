@@ -56,7 +56,7 @@ pub(super) fn render(conversation_id: &RoomId, news: &Ephemeral, heard: Timestam
                 timestamp: Iso(heard),
             },
         ),
-        Ephemeral::Presence { user, status, at } => {
+        Ephemeral::Presence { user, status, at, .. } => {
             // The document knows two: who is away or busy is online.
             let shown = if *status == Status::Offline { Status::Offline } else { Status::Online };
             let body = Presence { user_id: user, status: shown.as_str(), timestamp: Iso(*at) };

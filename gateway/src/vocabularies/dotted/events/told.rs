@@ -78,7 +78,7 @@ pub(super) fn render(room: &RoomId, news: &Ephemeral) -> SmallVec<[Outgoing; 2]>
             "typing.user",
             &Typing { room_id: room, user_id: &user.id, user_name: &user.name, is_typing: *active },
         )],
-        Ephemeral::Presence { user, status, at } => presence(user, *status, *at),
+        Ephemeral::Presence { user, status, at, .. } => presence(user, *status, *at),
         Ephemeral::Entered { user, count } => {
             smallvec![Outgoing::new("room.joined", &Moved::live(room, user, *count))]
         }
