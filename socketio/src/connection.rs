@@ -124,15 +124,19 @@ impl<A: Application> Connection<A> {
         if self.poll_flush(cx).is_pending() { self.poll_times(cx) } else { None }
     }
 
-    /// Writes what is queued. Pending: the kernel takes no more for now.
+    /// Writes what is queued. Pending: the kernel takes no more for now, or somebody else is writing.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Carrier::WebSocket(incoming) = &self.carrier else { return Poll::Ready(()) };
-        while outgoing::flush(&self.link) == Flushed::Blocked {
+        loop {
+            match outgoing::flush(&self.link) {
+                Flushed::Done => return Poll::Ready(()),
+                Flushed::Busy => return Poll::Pending,
+                Flushed::Blocked => {}
+            }
             // An error shows itself at the next write.
             let _ = ready!(incoming.stream.tcp.poll_write_ready(cx));
             self.link.unblock();
         }
-        Poll::Ready(())
     }
 
     /// Reads once, unless handlers have enough to do: then one of them is waiting and will wake this task.

@@ -64,6 +64,8 @@ pub(super) struct Outbox {
     pub(super) scheduled: bool,
     /// Frames are out of the queue, on their way to the kernel or into a polling response: nobody else may take any.
     pub(super) writing: bool,
+    /// The task closes the link and waits for whoever writes.
+    pub(super) awaited: bool,
     /// The kernel refused; the task waits until it takes more.
     pub(super) blocked: bool,
     /// Since when the kernel has refused, until everything queued was written.
@@ -268,6 +270,9 @@ impl Link {
                 let mut outbox = self.outbox.lock();
                 outbox.writing = false;
                 outbox.bytes = outbox.bytes.saturating_sub(cost);
+                if std::mem::take(&mut outbox.awaited) {
+                    self.task.wake();
+                }
                 outbox.stream.is_some() && outbox.schedule()
             };
             if upgraded {

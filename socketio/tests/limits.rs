@@ -117,6 +117,27 @@ async fn draining_closes_at_a_pace_what_it_has_flushed() {
     assert!(tokio::net::TcpStream::connect(running.address).await.is_err());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_put_out_hears_every_last_word() {
+    let running = start(calm()).await;
+    for _ in 0..500 {
+        let mut client = WsClient::connect(running.address).await;
+        let socket = running.server.app().sockets.lock().pop().unwrap();
+        // From a thread of its own, so that the flusher writes the first while the others come.
+        std::thread::spawn(move || {
+            for word in 0..3 {
+                socket.emit_event("word", &word).unwrap();
+            }
+            socket.disconnect(CloseReason::ServerDisconnect);
+        });
+        for word in 0..3 {
+            assert_eq!(client.text().await, format!("42[\"word\",{word}]"));
+        }
+        assert_eq!(client.text().await, "41");
+        assert_eq!(client.close_code().await, CloseReason::ServerDisconnect.websocket_code());
+    }
+}
+
 #[tokio::test]
 async fn a_draining_server_refuses_handshakes_on_open_connections() {
     let running = start(calm()).await;

@@ -27,8 +27,10 @@ pub(crate) struct Stream {
 /// What a flush came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flushed {
-    /// Nothing is queued any more, or somebody else is writing it.
+    /// Nothing is queued any more, or nothing of it is to be written.
     Done,
+    /// Somebody else is writing it: once a link is being closed, they wake its task when that is done.
+    Busy,
     /// The kernel takes no more for now: the link's task waits for it.
     Blocked,
 }
@@ -76,8 +78,12 @@ fn flush_one(link: &Link, scratch: &mut Scratch, count: &mut usize) -> Flushed {
         let (stream, skip, offset_due) = {
             let mut outbox = link.outbox.lock();
             outbox.scheduled = false;
-            if outbox.is_busy() {
+            if outbox.closing.is_some_and(|closing| closing.abort) {
                 return Flushed::Done;
+            }
+            if outbox.writing {
+                outbox.awaited |= outbox.closing.is_some();
+                return Flushed::Busy;
             }
             if outbox.blocked {
                 return Flushed::Blocked;
@@ -85,6 +91,9 @@ fn flush_one(link: &Link, scratch: &mut Scratch, count: &mut usize) -> Flushed {
             if outbox.frames.is_empty() && !outbox.offset_due {
                 outbox.stalled = None;
                 outbox.shrink();
+                if std::mem::take(&mut outbox.awaited) {
+                    link.task.wake();
+                }
                 return Flushed::Done;
             }
             let Some(stream) = outbox.stream.clone() else { return Flushed::Done };
@@ -195,6 +204,8 @@ fn drop_batch(frames: &mut Vec<Frame>, trailer: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
@@ -206,6 +217,33 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         (client.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn who_closes_waits_for_who_writes_and_is_woken() {
+        let (_client, server) = pair().await;
+        let link = link::for_testing(64 * 1024, false);
+        assert!(link.attach(Arc::new(Stream { tcp: server, deflate: None })));
+        link.push(Frame::text("last words")).unwrap();
+        link.outbox.lock().writing = true;
+        link.close(CloseReason::ServerDisconnect, false);
+        let woken = Arc::new(Woken::default());
+        link.task.register(&woken.clone().into());
+        assert_eq!(flush(&link), Flushed::Busy);
+        assert!(!woken.0.load(Ordering::Acquire));
+        // The other one has written its batch, and looks for more.
+        link.outbox.lock().writing = false;
+        assert_eq!(flush(&link), Flushed::Done);
+        assert!(woken.0.load(Ordering::Acquire));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
+        }
     }
 
     #[tokio::test]
