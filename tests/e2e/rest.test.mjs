@@ -172,6 +172,39 @@ test("conversations: groups are made, listed, shown, joined and left by requests
   assert.ok([400, 404].includes(missing.status), `${missing.status}`);
 });
 
+test("conversations: each participant shows role and time of joining, alone and in the list", async (t) => {
+  const [ann, ben] = await two(t);
+  const direct = await until("Ben is known", () => answered(201, ann.user, "POST", "/api/conversations/direct", { user_id: ben.user.id }));
+  const group = await answered(201, ann.user, "POST", "/api/conversations/group", { title: "Shown", participant_ids: [ben.user.id] });
+  const { conversations } = await answered(200, ben.user, "GET", "/api/conversations");
+  for (const [id, role] of [[direct.id, "member"], [group.id, "admin"]]) {
+    const alone = await answered(200, ben.user, "GET", `/api/conversations/${id}`);
+    const listed = conversations.find((one) => one.id === id);
+    for (const { participants, participant_count } of [alone, listed]) {
+      assert.equal(participant_count, 2);
+      assert.deepEqual(participants.map((one) => one.user_id).sort(), [ann.user.id, ben.user.id].sort());
+      for (const one of participants) {
+        assert.deepEqual(Object.keys(one).sort(), ["avatar_url", "display_name", "joined_at", "role", "user_id", "username"]);
+        assert.match(one.joined_at, ISO);
+        assert.equal(one.role, one.user_id === ann.user.id ? role : "member");
+      }
+    }
+  }
+});
+
+test("conversations: the list names the first twenty participants, and how many there are", async (t) => {
+  const [ann, ben] = await two(t);
+  const others = Array.from({ length: 20 }, (_, at) => newUser(`Other ${at}`));
+  for (const other of others) (await connect(t, other)).close();
+  const group = await until("they are known", () => answered(201, ann.user, "POST", "/api/conversations/group", { title: "Many", participant_ids: others.map(({ id }) => id) }));
+  // Who comes last is not among the first.
+  await answered(200, ann.user, "POST", `/api/conversations/${group.id}/participants`, { user_id: ben.user.id });
+  const { conversations } = await answered(200, ben.user, "GET", "/api/conversations");
+  const { participants, participant_count } = conversations.find((one) => one.id === group.id);
+  assert.deepEqual([participants.length, participant_count], [20, 22]);
+  assert.ok(!participants.some((one) => one.user_id === ben.user.id));
+});
+
 test("conversations: pages are counted from the newest message, with the total", async (t) => {
   const [ann, ben] = await two(t);
   const roomId = await newGroup(ann, [ben]);

@@ -1,5 +1,7 @@
 //! How rows read. The same columns, in the same types, from either database.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use parlor_core::event::{Actor, Delivery, Event, Kind, Member, Message, MessageType, Quote, Role, Room, RoomKind};
 use parlor_core::file::File;
@@ -292,6 +294,25 @@ where
     Ok(Member { user, role: role(&joined.role), joined_at: joined.joined_at.0 })
 }
 
+/// Gives each room its first members, from rows that name the room beside the member, in the order of joining.
+pub(crate) fn lay_first_members<R>(rooms: &mut [RoomSummary], rows: &[R]) -> Result<(), sqlx::Error>
+where
+    UserRow: for<'r> FromRow<'r, R>,
+    JoinedRow: for<'r> FromRow<'r, R>,
+    R: Row,
+    for<'c> &'c str: sqlx::ColumnIndex<R>,
+    String: sqlx::Type<R::Database> + for<'r> sqlx::Decode<'r, R::Database>,
+{
+    let mut of: HashMap<String, Vec<Member>> = HashMap::new();
+    for row in rows {
+        of.entry(row.try_get("room")?).or_default().push(member(row)?);
+    }
+    for summary in rooms {
+        summary.first_members = of.remove(summary.room.id.as_str()).unwrap_or_default();
+    }
+    Ok(())
+}
+
 /// Rooms in a user's list, from rows that have the room, their role, the partner, the last message and the count; and
 /// those of the messages whose reactions and pins are to be looked up.
 pub(crate) fn summaries<R>(rows: &[R]) -> Result<(Vec<RoomSummary>, Vec<Uuid>), sqlx::Error>
@@ -317,6 +338,7 @@ where
             room: RoomRow::from_row(row)?.into(),
             role: role(&JoinedRow::from_row(row)?.role),
             partner: if has_partner { Some(UserRow::from_row(row)?.into()) } else { None },
+            first_members: Vec::new(),
             last_message: newest.map(StoredMessage::from),
             unread: row.try_get::<i64, _>("unread")?.unsigned_abs(),
             read: seq(place.read_seq),

@@ -75,12 +75,14 @@ pub trait Store: Send + Sync + 'static {
     /// count of unread ones.
     async fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<RoomSummary>, Unavailable>;
 
-    /// The same list from `offset` on, and how many rooms are on it in all.
+    /// The same list from `offset` on, and how many rooms are on it in all. Each room has its first `named` members;
+    /// with 0 none are looked up.
     async fn list_rooms(
         &self,
         user: &UserId,
         limit: usize,
         offset: u64,
+        named: usize,
     ) -> Result<(Vec<RoomSummary>, u64), Unavailable>;
 
     /// One room of that list; `None`: it is not on it.
@@ -198,6 +200,9 @@ pub struct RoomSummary {
     pub role: Role,
     /// The other user, in a direct room.
     pub partner: Option<Actor>,
+    /// Members who have not left, in the order in which they joined (those of one moment by id), as many as
+    /// [`Store::list_rooms`] was asked for; the other methods name none.
+    pub first_members: Vec<Member>,
     /// The newest message that is not deleted.
     pub last_message: Option<StoredMessage>,
     /// Messages that the user has not read.

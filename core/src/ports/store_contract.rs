@@ -97,6 +97,7 @@ macro_rules! store_contract {
             what_was_said_in_a_deleted_room_is_removed_by_upkeep_and_nothing_else_is
             a_ban_keeps_out_until_it_is_lifted_or_over
             rooms_are_listed_in_pages_with_their_total
+            a_listed_room_names_its_first_members_in_the_order_of_joining
             a_block_holds_one_way_and_is_told_to_who_blocks
             a_mute_is_a_members_own_and_told_to_them
             reports_are_bounded_per_day_and_author

@@ -57,6 +57,14 @@ impl Reply {
         }
     }
 
+    /// Whether a list of rooms names the first members of each: only then are they read.
+    pub(crate) fn shows_participants(&self) -> bool {
+        match &self.to {
+            To::Socket { .. } => false,
+            To::Request { rendering, .. } => rendering.shows_participants,
+        }
+    }
+
     pub(crate) fn ok(self, answer: &Answer<'_>) {
         match self.to {
             To::Socket { vocabulary, ack: Some(ack), .. } => ack.send_raw(&vocabulary.ack(answer)),

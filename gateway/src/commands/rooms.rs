@@ -15,8 +15,12 @@ use crate::memberships::Standing;
 use crate::receipts;
 use crate::vocabularies::Answer;
 
+/// Members that a list names of each room, where it names any.
+const NAMED: usize = 20;
+
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, limit: u32, offset: u64, reply: Reply) {
-    match read(shared, caller, limit, offset).await {
+    let named = if reply.shows_participants() { NAMED } else { 0 };
+    match read(shared, caller, limit, offset, named).await {
         Ok((mut rooms, total)) => {
             if reply.shows_status() {
                 let newest = rooms.iter_mut().filter_map(|room| room.last_message.as_mut());
@@ -33,11 +37,12 @@ async fn read(
     caller: &Caller,
     limit: u32,
     offset: u64,
+    named: usize,
 ) -> Result<(Vec<RoomSummary>, u64), ChatError> {
     let user = &caller.user.id;
     shared.limiter.pass(user, "history", shared.config.limits.history).await?;
     let limit = usize::try_from(limit.min(shared.config.rules.max_page)).unwrap_or(1);
-    let (mut rooms, total) = shared.ports.store.list_rooms(user, limit, offset).await.map_err(busy)?;
+    let (mut rooms, total) = shared.ports.store.list_rooms(user, limit, offset, named).await.map_err(busy)?;
     receipts::overlay(shared, user, &mut rooms).await;
     Ok((rooms, total))
 }

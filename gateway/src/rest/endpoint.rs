@@ -91,7 +91,8 @@ impl Endpoint {
                 let asked = Asked { user: bearer.0.user.clone(), command: command.clone(), at: Timestamp::now() };
                 let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
                 let rendering = Rendering::new(form, status, move |answer| (route.body)(answer, &asked));
-                Rendering { shows_status: route.shows_status(), ..rendering }
+                let (shows_status, shows_participants) = (route.shows_status(), route.shows_participants());
+                Rendering { shows_status, shows_participants, ..rendering }
             }
         };
         carry_out(shared, bearer, command, rendering).await

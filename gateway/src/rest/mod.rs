@@ -105,6 +105,8 @@ pub(crate) struct Rendering {
     pub(crate) form: Form,
     /// The response says of messages how far each has got.
     pub(crate) shows_status: bool,
+    /// The response names the first members of each room of a list.
+    pub(crate) shows_participants: bool,
 }
 
 impl Rendering {
@@ -115,7 +117,7 @@ impl Rendering {
         body: impl FnOnce(&Answer<'_>) -> String + Send + 'static,
     ) -> Self {
         let ok = Box::new(move |answer: &Answer<'_>| Rendered { status, body: body(answer), retry_after: None });
-        Self { ok, form, shows_status: false }
+        Self { ok, form, shows_status: false, shows_participants: false }
     }
 
     pub(crate) fn refused(&self, error: &ChatError) -> Rendered {

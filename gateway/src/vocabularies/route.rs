@@ -26,6 +26,11 @@ impl Route {
         super::conversations::rest::shows_status(self)
     }
 
+    /// Whether its answer is a list of rooms that names the first members of each.
+    pub(crate) fn shows_participants(&self) -> bool {
+        super::conversations::rest::shows_participants(self)
+    }
+
     /// Parses a request in full. `given` is what path, query and headers say.
     ///
     /// # Errors

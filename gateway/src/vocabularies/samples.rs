@@ -192,6 +192,7 @@ pub(super) fn answers(write: &mut impl FnMut(&str, &Answer<'_>)) {
         room: channel(),
         role: Role::Moderator,
         partner: None,
+        first_members: members.to_vec(),
         last_message: Some(rich.clone()),
         unread: 2,
         read: Seq(5),

@@ -187,7 +187,7 @@ impl Store for World {
     async fn rooms_of(&self, _: &UserId, _: usize) -> Result<Vec<RoomSummary>, Unavailable> {
         unreachable!("the relay reads the outbox alone")
     }
-    async fn list_rooms(&self, _: &UserId, _: usize, _: u64) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
+    async fn list_rooms(&self, _: &UserId, _: usize, _: u64, _: usize) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
         unreachable!("the relay reads the outbox alone")
     }
     async fn summary(&self, _: &RoomId, _: &UserId) -> Result<Option<RoomSummary>, Unavailable> {

@@ -162,9 +162,11 @@ impl Store for Postgres {
         user: &UserId,
         limit: usize,
         offset: u64,
+        named: usize,
     ) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
         let list = async {
-            let rooms = rooms::of_user(&self.pool, user, None, limit, offset).await?;
+            let mut rooms = rooms::of_user(&self.pool, user, None, limit, offset).await?;
+            rooms::name_members(&self.pool, &mut rooms, named).await?;
             Ok((rooms, rooms::count(&self.pool, user).await?))
         };
         timed(NAME, "list_rooms", list).await

@@ -10,7 +10,7 @@ use sqlx::{FromRow, query, query_as, query_scalar};
 use super::marks;
 use super::pool::Pool;
 use crate::marks::lay_on;
-use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summaries};
+use crate::rows::{RoleRow, RoomRow, lay_first_members, limit, member, message_columns, room_columns, summaries};
 
 /// A room.
 pub(super) async fn room(pool: &Pool, id: &RoomId) -> Result<Option<Room>, Unavailable> {
@@ -88,6 +88,25 @@ pub(super) async fn of_user(
     let found = marks::find(&mut connection, marked).await.map_err(Pool::error)?;
     lay_on(rooms.iter_mut().filter_map(|room| room.last_message.as_mut()), found);
     Ok(rooms)
+}
+
+/// Reads the first `named` members of each of these rooms.
+pub(super) async fn name_members(pool: &Pool, rooms: &mut [RoomSummary], named: usize) -> Result<(), Unavailable> {
+    const READ: &str = "\
+        SELECT l.room_id AS room, m.role, m.joined_at, u.id AS user_id, u.name AS user_name, \
+            u.avatar_url AS user_avatar \
+        FROM UNNEST($1::text[]) AS l (room_id) \
+        CROSS JOIN LATERAL (SELECT user_id, role, joined_at FROM members \
+                            WHERE room_id = l.room_id AND role <> 'left' ORDER BY joined_at, user_id LIMIT $2) m \
+        JOIN users u ON u.id = m.user_id ORDER BY l.room_id, m.joined_at, m.user_id";
+    if named == 0 || rooms.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = rooms.iter().map(|summary| summary.room.id.as_str()).collect();
+    let mut connection = pool.get().await?;
+    let rows: Vec<PgRow> =
+        query(READ).bind(ids).bind(limit(named)).fetch_all(&mut *connection).await.map_err(Pool::error)?;
+    lay_first_members(rooms, &rows).map_err(Pool::error)
 }
 
 /// How many rooms are on that list in all.

@@ -145,9 +145,11 @@ impl Store for Sqlite {
         user: &UserId,
         limit: usize,
         offset: u64,
+        named: usize,
     ) -> Result<(Vec<RoomSummary>, u64), Unavailable> {
         let list = async {
-            let rooms = rooms::of_user(&self.pools, user, None, limit, offset).await?;
+            let mut rooms = rooms::of_user(&self.pools, user, None, limit, offset).await?;
+            rooms::name_members(&self.pools, &mut rooms, named).await?;
             Ok((rooms, rooms::count(&self.pools, user).await?))
         };
         timed(NAME, "list_rooms", list).await

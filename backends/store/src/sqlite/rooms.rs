@@ -10,7 +10,7 @@ use sqlx::{FromRow, query, query_as, query_scalar};
 use super::marks;
 use super::pools::{Pools, error};
 use crate::marks::lay_on;
-use crate::rows::{RoleRow, RoomRow, limit, member, message_columns, room_columns, summaries};
+use crate::rows::{RoleRow, RoomRow, lay_first_members, limit, member, message_columns, room_columns, summaries};
 
 /// A room.
 pub(super) async fn room(pools: &Pools, id: &RoomId) -> Result<Option<Room>, Unavailable> {
@@ -75,6 +75,29 @@ pub(super) async fn of_user(
     let found = marks::find(&pools.readers, marked).await.map_err(error)?;
     lay_on(rooms.iter_mut().filter_map(|room| room.last_message.as_mut()), found);
     Ok(rooms)
+}
+
+/// Reads the first `named` members of each of these rooms.
+pub(super) async fn name_members(pools: &Pools, rooms: &mut [RoomSummary], named: usize) -> Result<(), Unavailable> {
+    // No join here can be bounded for each room, so a subquery picks who is read of each. CROSS JOIN keeps the order.
+    const READ: &str = "\
+        SELECT m.room_id AS room, m.role, m.joined_at, u.id AS user_id, u.name AS user_name, \
+            u.avatar_url AS user_avatar \
+        FROM json_each(?1) l CROSS JOIN members m ON m.room_id = l.value AND m.user_id IN \
+            (SELECT user_id FROM members WHERE room_id = l.value AND role <> 'left' \
+             ORDER BY joined_at, user_id LIMIT ?2) \
+        CROSS JOIN users u ON u.id = m.user_id ORDER BY m.room_id, m.joined_at, m.user_id";
+    if named == 0 || rooms.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = rooms.iter().map(|summary| summary.room.id.as_str()).collect();
+    let rows: Vec<SqliteRow> = query(READ)
+        .bind(serde_json::Value::from(ids).to_string())
+        .bind(limit(named))
+        .fetch_all(&pools.readers)
+        .await
+        .map_err(error)?;
+    lay_first_members(rooms, &rows).map_err(error)
 }
 
 /// How many rooms are on that list in all.

@@ -133,7 +133,7 @@ pub async fn a_deleted_room_is_nobodys_and_its_id_is_spent(mut trial: Trial) {
     assert!(matches!(deleted.events[..], [ref event] if event.kind == Kind::RoomDeleted { version: 2 }));
     assert_eq!(trial.store.room(&made.room.id).await.expect("an answer"), None);
     assert_eq!(trial.store.membership(&made.room.id, &id("a")).await.expect("an answer"), None);
-    let (rooms, total) = trial.store.list_rooms(&id("b"), 10, 0).await.expect("rooms");
+    let (rooms, total) = trial.store.list_rooms(&id("b"), 10, 0, 0).await.expect("rooms");
     assert_eq!((rooms.len(), total), (1, 1));
     assert_eq!(trial.code("group_1", Change::Leave { user: user("b") }).await, Code::NotFound);
     let again = Change::Create { room: made.room.clone(), creator: user("a"), members: vec![], limit: LIMIT };
@@ -234,8 +234,9 @@ pub async fn rooms_are_listed_in_pages_with_their_total(mut trial: Trial) {
     trial.feed.tell(["group_2", "group_1", "group_3"].map(|room| text(room, "b", "hi"))).await;
     let mut listed = Vec::new();
     for offset in 0..4 {
-        let (page, total) = trial.store.list_rooms(&id("a"), 1, offset).await.expect("a page");
+        let (page, total) = trial.store.list_rooms(&id("a"), 1, offset, 0).await.expect("a page");
         assert_eq!(total, 3);
+        assert!(page.iter().all(|summary| summary.first_members.is_empty()), "nobody asked for them");
         listed.extend(page.into_iter().map(|summary| (summary.room.id.to_string(), summary.read, summary.muted)));
     }
     let names: Vec<&str> = listed.iter().map(|(room, _, _)| room.as_str()).collect();
@@ -245,6 +246,39 @@ pub async fn rooms_are_listed_in_pages_with_their_total(mut trial: Trial) {
     assert_eq!(last.as_deref(), Some("hi"));
     assert_eq!(trial.store.summary(&RoomId::trusted("group_2"), &id("stranger")).await.expect("an answer"), None);
     assert!(listed.iter().all(|(_, read, muted)| *read == Seq::ZERO && !muted));
+}
+
+pub async fn a_listed_room_names_its_first_members_in_the_order_of_joining(trial: Trial) {
+    trial.group("group_1", "c", &["a", "b"]).await;
+    trial.group("group_2", "a", &[]).await;
+    let room = crate::event::Room { kind: crate::event::RoomKind::Direct, name: None, ..made_room("direct_a_b") };
+    let direct = Change::Create { room, creator: user("a"), members: vec![id("b")], limit: 2 };
+    let direct = trial.done("direct_a_b", direct).await;
+    // The clock is the store's, in milliseconds: who comes later has joined later.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    trial.join("group_1", "A").await.expect("joined");
+    trial.leave("group_1", "b").await.expect("left");
+    let role = Change::SetRole { by: By::Member(user("c")), user: id("a"), role: Role::Moderator };
+    trial.done("group_1", role).await;
+    let (rooms, total) = trial.store.list_rooms(&id("a"), 10, 0, 3).await.expect("rooms");
+    assert_eq!(total, 3);
+    let of = |name: &str| {
+        let listed = rooms.iter().find(|summary| summary.room.id.as_str() == name).expect("listed");
+        let members = listed.first_members.iter();
+        members.map(|member| (member.user.id.to_string(), member.role)).collect::<Vec<_>>()
+    };
+    let who = |id: &str, role| (id.to_owned(), role);
+    let in_order = [who("a", Role::Moderator), who("c", Role::Admin), who("A", Role::Member)];
+    assert_eq!(of("group_1"), in_order, "who came together by id, who came later last, who left not at all");
+    assert_eq!(of("group_2"), [who("a", Role::Admin)]);
+    assert_eq!(of("direct_a_b").iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a", "b"], "both of a pair");
+    let pair = rooms.iter().find(|summary| summary.room.id == direct.room.id).expect("listed");
+    assert_eq!(pair.first_members, direct.members, "with their profiles, and since when");
+    let (rooms, _) = trial.store.list_rooms(&id("a"), 10, 0, 2).await.expect("rooms");
+    let longest = rooms.iter().map(|summary| summary.first_members.len()).max();
+    assert_eq!(longest, Some(2), "no more than were asked for");
+    let three = rooms.iter().find(|summary| summary.room.id.as_str() == "group_1").expect("listed");
+    assert_eq!((three.first_members.len(), three.room.member_count), (2, 3));
 }
 
 fn made_room(name: &str) -> crate::event::Room {

@@ -195,8 +195,7 @@ impl<'a> ConversationForm<'a> {
 
 impl<'a> From<&'a RoomSummary> for ConversationForm<'a> {
     fn from(summary: &'a RoomSummary) -> Self {
-        let partner = summary.partner.as_ref().map(|partner| vec![ParticipantForm::from(partner)]);
-        let form = Self { participants: partner, ..Self::from(&summary.room) };
+        let form = Self::with_participants(&summary.room, &summary.first_members);
         form.told_to_asker(summary.last_message.as_ref(), Some(summary.unread))
     }
 }

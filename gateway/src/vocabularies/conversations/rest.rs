@@ -13,6 +13,11 @@ pub(in crate::vocabularies) fn shows_status(route: &Route) -> bool {
     [&PAGE, &LIST, &ONE].iter().any(|shows| shows.entry.name == route.entry.name)
 }
 
+/// Whether a route's answer is a list that names the first participants of each conversation.
+pub(in crate::vocabularies) fn shows_participants(route: &Route) -> bool {
+    LIST.entry.name == route.entry.name
+}
+
 /// All of them.
 #[cfg(test)]
 pub(crate) const ROUTES: &[&Route] =
