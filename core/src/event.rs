@@ -81,6 +81,9 @@ pub enum Kind {
     RoomAdded {
         /// The room.
         room: Room,
+        /// Both users of a direct room, which has no name but theirs. Empty for other kinds, and in records of versions
+        /// that did not say it.
+        pair: Vec<Member>,
     },
     /// In a user's inbox: they are no member of `room` any more.
     RoomRemoved {

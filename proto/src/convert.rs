@@ -42,7 +42,10 @@ pub(crate) fn to_wire(event: &Event) -> wire::Event {
             }
             .encode_to_vec(),
         ),
-        Kind::RoomAdded { room } => (wire::Kind::RoomAdded, room_to(room).encode_to_vec()),
+        Kind::RoomAdded { room, pair } => {
+            let pair = pair.iter().map(member_to).collect();
+            (wire::Kind::RoomAdded, wire::Room { pair, ..room_to(room) }.encode_to_vec())
+        }
         Kind::RoomRemoved { room, version } => (
             wire::Kind::RoomRemoved,
             wire::RoomRemoved { room: room.as_str().to_owned(), version: *version }.encode_to_vec(),
@@ -129,7 +132,11 @@ pub(crate) fn from_wire(event: wire::Event) -> Result<Event, Malformed> {
             let (user, name) = (UserId::trusted(left.user), left.name.into());
             Kind::MemberLeft { user, name, members: left.members, version: left.version }
         }
-        Ok(wire::Kind::RoomAdded) => Kind::RoomAdded { room: room_from(body(&event.body)?)? },
+        Ok(wire::Kind::RoomAdded) => {
+            let mut added: wire::Room = body(&event.body)?;
+            let pair = std::mem::take(&mut added.pair).into_iter().map(member_from).collect::<Result<_, _>>()?;
+            Kind::RoomAdded { room: room_from(added)?, pair }
+        }
         Ok(wire::Kind::RoomRemoved) => {
             let removed: wire::RoomRemoved = body(&event.body)?;
             Kind::RoomRemoved { room: RoomId::trusted(removed.room), version: removed.version }
@@ -275,6 +282,7 @@ fn room_to(room: &Room) -> wire::Room {
         created_at: room.created_at.0,
         version: room.version,
         member_count: room.member_count,
+        pair: Vec::new(),
     }
 }
 

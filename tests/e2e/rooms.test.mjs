@@ -38,6 +38,20 @@ test("two users who start the same direct room at once get one", async (t) => {
   assert.equal(device.shown(one.room.roomId).length, 1);
 });
 
+test("a new direct room names the other user to each of the two", async (t) => {
+  const [ann, ben] = [await person(t, "Ann", "gateway-1"), await person(t, "Ben", "gateway-2")];
+  const listener = await connect(t, ben.user, { auth: { vocabulary: "conversations" } });
+  const roomId = directId(ann, ben);
+  const told = [ann, ben].map(({ socket }) => heard(socket, "room.created", (room) => room.roomId === roomId));
+  const shown = heard(listener, "conversation:updated", ({ action, conversationId }) => action === "created" && conversationId === roomId);
+  await done(ann.socket, "room.create", { type: "direct", memberIds: [ben.user.id] });
+  const [toAnn, toBen] = await Promise.all(told);
+  assert.deepEqual([toAnn.partner.userId, toAnn.partner.userName], [ben.user.id, "Ben"]);
+  assert.deepEqual([toBen.partner.userId, toBen.partner.userName], [ann.user.id, "Ann"]);
+  const { participants } = (await shown).conversation;
+  assert.deepEqual(participants.map(({ user_id, role }) => [user_id, role]).sort(), [[ann.user.id, "member"], [ben.user.id, "member"]].sort());
+});
+
 test("an id that a client computes of users' ids as they are is the pair's room, before and after it is made", async (t) => {
   const [ann, ben] = [newUser("Ann"), newUser("Ben")];
   ann.id = `${ann.id}_x`;

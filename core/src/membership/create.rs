@@ -59,8 +59,9 @@ pub(super) fn create(
     decision.tell(creator, Kind::RoomCreated { room: room.clone(), members: named });
     decision.say(creator, format!("{} created the group", creator.name));
     if !channel {
+        let pair = if wanted.kind == RoomKind::Direct { rows.clone() } else { Vec::new() };
         for id in everyone {
-            decision.tell_inbox(id, creator, Kind::RoomAdded { room: room.clone() });
+            decision.tell_inbox(id, creator, Kind::RoomAdded { room: room.clone(), pair: pair.clone() });
         }
     }
     decision.members = rows;

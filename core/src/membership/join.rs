@@ -22,7 +22,7 @@ pub(super) fn join(known: &Known, user: &Actor, limit: u32) -> Result<Decision, 
     let role = newcomer(room);
     enter(&mut decision, user, Member { user: user.clone(), role, joined_at: known.now });
     let room = decision.room.clone();
-    decision.tell_inbox(&user.id, user, Kind::RoomAdded { room });
+    decision.tell_inbox(&user.id, user, Kind::RoomAdded { room, pair: Vec::new() });
     decision.say(user, format!("{} joined the group", user.name));
     Ok(decision)
 }

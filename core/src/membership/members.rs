@@ -46,7 +46,7 @@ pub(super) fn add(known: &Known, by: &By, users: &[UserId], limit: u32) -> Resul
     // As the room is with all of them.
     let room = decision.room.clone();
     for user in &new {
-        decision.tell_inbox(&user.id, actor, Kind::RoomAdded { room: room.clone() });
+        decision.tell_inbox(&user.id, actor, Kind::RoomAdded { room: room.clone(), pair: Vec::new() });
     }
     decision.say(actor, format!("{} added {}", actor.name, listed(&new)));
     Ok(decision)

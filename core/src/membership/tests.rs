@@ -48,6 +48,23 @@ fn a_creator_named_again_and_repeats_give_one_membership_each() {
 }
 
 #[test]
+fn each_of_a_pair_is_told_of_the_room_with_both_and_members_of_a_group_are_not() {
+    let told = |kind| {
+        let members = vec![UserId::trusted("b")];
+        let change = Change::Create { room: Room { kind, ..group(false) }, creator: user("a"), members, limit: 10 };
+        let made = decide(&known(&["a", "b"]), &change).expect("made");
+        let pairs = made.events.into_iter().filter_map(|event| match event.kind {
+            Kind::RoomAdded { pair, .. } => Some(pair.into_iter().map(|member| member.user).collect()),
+            _ => None,
+        });
+        pairs.collect::<Vec<Vec<Actor>>>()
+    };
+    let both = vec![user("a"), user("b")];
+    assert_eq!(told(RoomKind::Direct), [both.clone(), both]);
+    assert_eq!(told(RoomKind::Group), [vec![], vec![]]);
+}
+
+#[test]
 fn a_member_who_does_not_exist_refuses_the_room() {
     let refused = decide(&known(&["a"]), &create(&["ghost"])).expect_err("refused");
     assert_eq!(refused.code, Code::NotFound);

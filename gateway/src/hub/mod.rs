@@ -335,7 +335,7 @@ fn put_out(room: &mut Room, id: &RoomId, without: Option<&[Arc<Client>]>, out: i
 /// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room
 /// that its place leaves out.
 fn expect(clients: &[Arc<Client>], delivery: &Delivery) {
-    if let Kind::RoomAdded { room } = &delivery.event.kind {
+    if let Kind::RoomAdded { room, .. } = &delivery.event.kind {
         for client in clients {
             client.track.expect(&room.id);
         }
@@ -345,7 +345,7 @@ fn expect(clients: &[Arc<Client>], delivery: &Delivery) {
 /// Does what an inbox says to the sockets of its owner. Called under the inbox's lock.
 fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery) {
     match &delivery.event.kind {
-        Kind::RoomAdded { room: added } => {
+        Kind::RoomAdded { room: added, .. } => {
             shared.memberships.learn_size(added);
             for client in clients {
                 let (shared, client) = (shared.clone(), client.clone());

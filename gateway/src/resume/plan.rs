@@ -83,7 +83,7 @@ impl Session {
             inbox = seq;
             total.sure += 1;
             match kind {
-                Kind::RoomAdded { room } => {
+                Kind::RoomAdded { room, .. } => {
                     let id = room.id.clone();
                     match returns.iter_mut().find(|place| place.room == id) {
                         // Back in a room that it had left: with what was said meanwhile, as in history.

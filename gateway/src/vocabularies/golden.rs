@@ -47,6 +47,17 @@ pub(super) fn group() -> Room {
     }
 }
 
+fn direct() -> Room {
+    Room {
+        id: RoomId::trusted("direct_user1_user2"),
+        kind: RoomKind::Direct,
+        name: None,
+        description: None,
+        private: true,
+        ..group()
+    }
+}
+
 pub(super) fn channel() -> Room {
     let id = RoomId::trusted("room-123");
     Room { id, kind: RoomKind::Channel, name: Some("room-123".into()), description: None, member_count: 0, ..group() }
@@ -126,13 +137,17 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
             let left = Kind::MemberLeft { user: ben().id, name: ben().name, members: 1, version: 3 };
             delivery(&room, ben(), left)
         }),
-        ("inbox: in a room made by another", delivery(&inbox, ada(), Kind::RoomAdded { room: group() })),
+        ("inbox: in a room made by another", delivery(&inbox, ada(), Kind::RoomAdded { room: group(), pair: vec![] })),
         ("inbox: in a room of one's own making", {
             let inbox = RoomId::inbox(&ada().id);
-            delivery(&inbox, ada(), Kind::RoomAdded { room: group() })
+            delivery(&inbox, ada(), Kind::RoomAdded { room: group(), pair: vec![] })
         }),
-        ("inbox: joined a room", delivery(&inbox, ben(), Kind::RoomAdded { room: later() })),
-        ("inbox: added to a room by another", delivery(&inbox, ada(), Kind::RoomAdded { room: later() })),
+        ("inbox: in a direct room made by another", {
+            let pair = vec![member(ada()), member(ben())];
+            delivery(&inbox, ada(), Kind::RoomAdded { room: direct(), pair })
+        }),
+        ("inbox: joined a room", delivery(&inbox, ben(), Kind::RoomAdded { room: later(), pair: vec![] })),
+        ("inbox: added to a room by another", delivery(&inbox, ada(), Kind::RoomAdded { room: later(), pair: vec![] })),
         ("inbox: out of a room", delivery(&inbox, ben(), Kind::RoomRemoved { room: room.clone(), version: 3 })),
         ("a kind of a newer version", delivery(&room, ada(), Kind::Other { kind: 99, body: Bytes::new() })),
     ]
@@ -166,17 +181,9 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         tell(title, &News::Ephemeral { room: &room, news, at: AT });
     }
     samples::inbox(&mut tell);
-    let direct = Room {
-        id: RoomId::trusted("direct_user1_user2"),
-        kind: RoomKind::Direct,
-        name: None,
-        description: None,
-        private: true,
-        ..group()
-    };
     let rooms = [
         RoomSummary {
-            room: direct,
+            room: direct(),
             role: Role::Member,
             partner: Some(ben.clone()),
             first_members: Vec::new(),

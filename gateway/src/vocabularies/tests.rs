@@ -217,7 +217,7 @@ fn who_joined_or_left_hears_it_through_the_inbox() {
 
 #[test]
 fn an_inbox_event_outside_an_inbox_tells_nothing() {
-    let misplaced = delivery(&group().id, ada(), Kind::RoomAdded { room: group() });
+    let misplaced = delivery(&group().id, ada(), Kind::RoomAdded { room: group(), pair: vec![] });
     for vocabulary in Vocabulary::ALL {
         assert!(vocabulary.render(&News::Delivery(&misplaced)).is_empty());
     }

@@ -180,7 +180,7 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
             users(*members, "leave", UserForm::new(user, Some(name), None))
         }
         // However a user came into a room, made, added or joined, their own sockets hear it in these words.
-        Kind::RoomAdded { room } if in_inbox => Some(Outgoing::new(
+        Kind::RoomAdded { room, .. } if in_inbox => Some(Outgoing::new(
             "cafe:joined",
             &Cafe { name: room.name.as_deref(), description: room.description.as_deref(), ..cafe(&room.id) },
         )),

@@ -145,6 +145,9 @@ pub(super) struct RoomForm<'a> {
     created_by: &'a UserId,
     created_at: Iso,
     member_count: u32,
+    /// To one of a direct room, which has no name of its own: the other one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partner: Option<UserForm<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<Vec<MemberForm<'a>>>,
     /// To those who asked for the room: messages that they have not read.
@@ -167,6 +170,11 @@ pub(super) struct MemberForm<'a> {
 impl<'a> RoomForm<'a> {
     pub(super) fn with_members(room: &'a Room, members: &'a [Member]) -> Self {
         Self { members: Some(members.iter().map(MemberForm::from).collect()), ..Self::from(room) }
+    }
+
+    /// Of a direct room, with the other user.
+    pub(super) fn with(self, partner: Option<&'a Actor>) -> Self {
+        Self { partner: partner.map(UserForm::from), ..self }
     }
 
     /// With what only those are told who ask.
@@ -193,6 +201,7 @@ impl<'a> From<&'a Room> for RoomForm<'a> {
             created_by: &room.created_by,
             created_at: Iso(room.created_at),
             member_count: room.member_count,
+            partner: None,
             members: None,
             unread_count: None,
             last_message: None,

@@ -227,7 +227,7 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
             &InRoom { room_id, user_id: user, username: Some(name), seq, user_count: None },
         )),
         // However a user came into a room, made, added or joined, their own sockets hear it in these words.
-        Kind::RoomAdded { room } => {
+        Kind::RoomAdded { room, .. } => {
             let owner = room_id.inbox_owner()?;
             // Somebody else's doing does not say the owner's name: the id stands for it.
             let username = if actor.id == owner { &*actor.name } else { owner.as_str() };

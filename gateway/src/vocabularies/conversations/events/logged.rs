@@ -171,9 +171,11 @@ pub(super) fn render(delivery: &Delivery) -> Option<Outgoing> {
 fn inbox(delivery: &Delivery) -> Option<Outgoing> {
     let owner = delivery.event.room.inbox_owner()?;
     Some(match &delivery.event.kind {
-        Kind::RoomAdded { room } => {
+        Kind::RoomAdded { room, pair } => {
             let action = if room.version > 1 { "joined" } else { "created" };
-            Updated { conversation: Some(room.into()), ..Updated::own(delivery, &room.id, action) }.told()
+            let conversation =
+                if pair.is_empty() { room.into() } else { ConversationForm::with_participants(room, pair) };
+            Updated { conversation: Some(conversation), ..Updated::own(delivery, &room.id, action) }.told()
         }
         Kind::RoomRemoved { room, .. } => {
             Updated { participant_id: Some(&owner), ..Updated::own(delivery, room, "participant_removed") }.told()

@@ -244,7 +244,7 @@ fn inbox(delivery: &Delivery) -> Option<SmallVec<[Outgoing; 2]>> {
     let owner = delivery.event.room.inbox_owner()?;
     let timestamp = Some(Iso(delivery.time));
     Some(match &delivery.event.kind {
-        Kind::RoomAdded { room: added } => {
+        Kind::RoomAdded { room: added, pair } => {
             // Version 1 is the room's making. Later the owner joined by their own will, or somebody added them: to
             // those it is a room that appears out of nothing.
             if added.version > 1 && actor.id == owner {
@@ -256,7 +256,8 @@ fn inbox(delivery: &Delivery) -> Option<SmallVec<[Outgoing; 2]>> {
                 };
                 return Some(smallvec![Outgoing::new("room.joined", &body)]);
             }
-            smallvec![Outgoing::new("room.created", &RoomForm::from(added))]
+            let partner = pair.iter().map(|member| &member.user).find(|user| user.id != owner);
+            smallvec![Outgoing::new("room.created", &RoomForm::from(added).with(partner))]
         }
         Kind::RoomRemoved { room, .. } => {
             let left = Outgoing::new("room.left", &Moved { timestamp, ..Moved::new(room, &owner) });
