@@ -143,6 +143,16 @@ pub enum Kind {
         /// The room's membership version from now on.
         version: u64,
     },
+    /// In a user's inbox: they were banned from `room`, a group of which they were a member. The room's own event comes
+    /// when their sockets are out of it; a channel's finds them there.
+    BannedFrom {
+        /// The room.
+        room: RoomId,
+        /// Their display name.
+        name: Arc<str>,
+        /// Until when; `None`: until it is lifted.
+        until: Option<Timestamp>,
+    },
     /// In a user's inbox: whether they get push notifications of a room.
     RoomMuted {
         /// Which room.

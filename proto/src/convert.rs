@@ -80,6 +80,15 @@ pub(crate) fn to_wire(event: &Event) -> wire::Event {
             wire::UserBanned { user: user.as_str().to_owned(), version: *version, ..Default::default() }
                 .encode_to_vec(),
         ),
+        Kind::BannedFrom { room, name, until } => (
+            wire::Kind::BannedFrom,
+            wire::BannedFrom {
+                room: room.as_str().to_owned(),
+                name: name.to_string(),
+                until: until.map(|until| until.0),
+            }
+            .encode_to_vec(),
+        ),
         Kind::RoomMuted { room, on } => {
             (wire::Kind::RoomMuted, wire::RoomMuted { room: room.as_str().to_owned(), on: *on }.encode_to_vec())
         }
@@ -168,6 +177,11 @@ pub(crate) fn from_wire(event: wire::Event) -> Result<Event, Malformed> {
         Ok(wire::Kind::UserUnbanned) => {
             let lifted: wire::UserBanned = body(&event.body)?;
             Kind::UserUnbanned { user: UserId::trusted(lifted.user), version: lifted.version }
+        }
+        Ok(wire::Kind::BannedFrom) => {
+            let banned: wire::BannedFrom = body(&event.body)?;
+            let (room, until) = (RoomId::trusted(banned.room), banned.until.map(Timestamp));
+            Kind::BannedFrom { room, name: banned.name.into(), until }
         }
         Ok(wire::Kind::RoomMuted) => {
             let muted: wire::RoomMuted = body(&event.body)?;

@@ -62,6 +62,7 @@ fn every_kind() -> Vec<Kind> {
         Kind::RoleChanged { member, version: 8 },
         Kind::UserBanned { user: UserId::trusted("u2"), name: "User 2".into(), until: Some(Timestamp(9)), version: 9 },
         Kind::UserUnbanned { user: UserId::trusted("u2"), version: 10 },
+        Kind::BannedFrom { room: RoomId::trusted("group_1"), name: "User 2".into(), until: Some(Timestamp(9)) },
         Kind::RoomMuted { room: RoomId::trusted("group_1"), on: true },
         Kind::UserBlocked { user: UserId::trusted("u2"), on: false },
         Kind::LoggedOut { session: Some("s1".into()) },

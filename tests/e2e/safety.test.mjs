@@ -94,6 +94,34 @@ test("who is banned from a channel is out of it at once, on every gateway, and c
   await until("Ben comes in again", async () => !(await error(ben, "room.join", { roomId })));
 });
 
+test("who is banned hears of it and then that they are out, in groups and channels alike, in every vocabulary", async (t) => {
+  const [ann, ben] = await people(t, "Ann", "Ben");
+  const channelId = `channel-${randomUUID().slice(0, 8)}`;
+  await done(ann.socket, "room.create", { type: "channel", name: channelId });
+  const groupId = await newGroup(ann, [ben], "Crew");
+  const others = {};
+  for (const vocabulary of ["snake", "conversations"]) others[vocabulary] = await connect(t, ben.user, { auth: { vocabulary } });
+  await done(ben.socket, "room.join", { roomId: channelId });
+  await ask(others.snake, "join_room", { roomId: channelId });
+  await ask(others.conversations, "conversation:join", { conversationId: channelId });
+  for (const roomId of [groupId, channelId]) {
+    const heardBy = new Map();
+    const note = (vocabulary, said) => heardBy.set(vocabulary, [...(heardBy.get(vocabulary) ?? []), said]);
+    for (const name of ["room.banned", "room.left"]) ben.socket.on(name, (one) => one.roomId === roomId && one.userId === ben.user.id && note("dotted", name));
+    for (const name of ["user_banned", "user_left"]) others.snake.on(name, (one) => one.roomId === roomId && one.userId === ben.user.id && note("snake", name));
+    others.conversations.on("conversation:updated", (one) => one.conversationId === roomId && one.participantId === ben.user.id && note("conversations", one.action));
+    const banned = heard(ben.socket, "room.banned", (one) => one.roomId === roomId);
+    await done(ann.socket, "room.ban", { roomId, userId: ben.user.id });
+    const { userId, userName, by } = await banned;
+    assert.deepEqual([userId, userName, by], [ben.user.id, "Ben", ann.user.id]);
+    const expected = { dotted: ["room.banned", "room.left"], snake: ["user_banned", "user_left"], conversations: ["banned", "participant_removed"] };
+    for (const [vocabulary, said] of Object.entries(expected)) {
+      await until(`${vocabulary} hears both of ${roomId}`, () => heardBy.get(vocabulary)?.length >= 2);
+      assert.deepEqual(heardBy.get(vocabulary), said, `${vocabulary}: ${roomId}`);
+    }
+  }
+});
+
 test("who is banned from a channel while away comes back out of it, and is told", async (t) => {
   const [ann, ben] = await people(t, "Ann", "Ben");
   const roomId = `channel-${randomUUID().slice(0, 8)}`;
@@ -102,6 +130,8 @@ test("who is banned from a channel while away comes back out of it, and is told"
   // A session that may go on: its place is known to the client.
   await until("Ben's place is known", async () => (await send(ben.socket, roomId, "hi")).status === "sent");
   const told = heard(ben.socket, "room.banned", ({ userId }) => userId === ben.user.id, 20_000).then(() => true, () => false);
+  let left = false;
+  ben.socket.on("room.left", (one) => (left ||= one.roomId === roomId && one.userId === ben.user.id));
   ben.socket.io.engine.close();
   await done(ann.socket, "room.ban", { roomId, userId: ben.user.id });
   await until("Ben is back", () => ben.socket.connected);
@@ -109,6 +139,7 @@ test("who is banned from a channel while away comes back out of it, and is told"
   await until("and out of it", async () => (await error(ben, "typing.start", { roomId })) === "not_found");
   assert.equal(await error(ben, "message.send", { roomId, content: "x" }), "banned");
   if (recovered) assert.equal(await told, true);
+  if (recovered) await until("and that they are out of it", () => left);
 });
 
 test("a muted room is so on every device of its member, and only theirs", async (t) => {

@@ -77,6 +77,7 @@ impl Placed {
             Kind::UserBlocked { .. } => 17,
             Kind::LoggedOut { .. } => 18,
             Kind::Receipt { .. } => 19,
+            Kind::BannedFrom { .. } => 20,
             Kind::Other { kind, .. } => i32::try_from(*kind).unwrap_or(i32::MAX),
         }
     }

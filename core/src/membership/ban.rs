@@ -26,6 +26,8 @@ pub(super) fn ban(
     let mut decision = Decision::next(room);
     match known.role(user) {
         Some(_) if room.kind == RoomKind::Group => {
+            let banned = Kind::BannedFrom { room: room.id.clone(), name: target.name.clone(), until };
+            decision.tell_inbox(user, actor, banned);
             leave::exit(&mut decision, known, actor, target);
             decision.say(actor, format!("{} removed {}", actor.name, target.name));
             leave::inherit(&mut decision, known, actor, &[user]);

@@ -257,6 +257,9 @@ async fn hand_over(
             give(shared, client, delivery, stream);
         }
         if last {
+            if matches!(delivery.event.kind, Kind::UserBanned { .. }) {
+                super::tell_out(client, delivery);
+            }
             return Some(Caught::Left);
         }
     }

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use parlor_core::error::ChatError;
-use parlor_core::event::{Actor, Delivery, Ephemeral, Kind};
-use parlor_core::ids::{Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::event::{Actor, Delivery, Ephemeral, Event, Kind};
+use parlor_core::ids::{EventId, Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::fanout::Signal;
 use parlor_core::time::Timestamp;
 use tokio::sync::Semaphore;
@@ -42,6 +42,7 @@ pub(crate) use warm::warm_soon;
 
 use crate::client::Client;
 use crate::closing::Closing;
+use crate::vocabularies::News;
 use crate::{Ports, Shared, auth, commands, resume};
 use chain::Verdict;
 use repair::repair;
@@ -263,7 +264,8 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
             shared.memberships.forget(&event.room, user);
             let gone = put_out(room, &event.room, without.as_deref(), |client| client.is(user));
             // A group's member has left by an event before this one.
-            if gone && !commands::reserved(&event.room) {
+            if !gone.is_empty() && !commands::reserved(&event.room) {
+                gone.iter().for_each(|client| tell_out(client, delivery));
                 let user = Actor { id: user.clone(), name: name.clone(), avatar: None };
                 let (shared, id) = (shared.clone(), event.room.clone());
                 tokio::spawn(async move { commands::end_lease(&shared, &user, &id).await });
@@ -295,6 +297,7 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         | Kind::MessagePinned { .. }
         | Kind::RoomCreated { .. }
         | Kind::RoomMuted { .. }
+        | Kind::BannedFrom { .. }
         | Kind::Receipt { .. }
         | Kind::Other { .. } => {}
     }
@@ -321,15 +324,28 @@ fn remember(shared: &Arc<Shared>, delivery: &Delivery) {
 }
 
 /// Takes these clients out of a room. Those who had the event before (they are not in `without`) may have come in again
-/// since, and stay. True: somebody went.
-fn put_out(room: &mut Room, id: &RoomId, without: Option<&[Arc<Client>]>, out: impl Fn(&Client) -> bool) -> bool {
+/// since, and stay. Returns those who went.
+fn put_out(
+    room: &mut Room,
+    id: &RoomId,
+    without: Option<&[Arc<Client>]>,
+    out: impl Fn(&Client) -> bool,
+) -> Vec<Arc<Client>> {
     let had = |client: &Arc<Client>| without.is_some_and(|w| !w.iter().any(|c| Arc::ptr_eq(c, client)));
-    let before = room.clients.len();
-    room.clients.retain(|client| had(client) || !(out(client) && client.left(id)));
+    let gone: Vec<_> = room.clients.extract_if(.., |client| !had(client) && out(client) && client.left(id)).collect();
     if room.clients.is_empty() {
         room.idle_since = Some(Instant::now());
     }
-    room.clients.len() < before
+    gone
+}
+
+/// Tells a client that a ban has put it out of a channel, as its inbox tells it of a group: a channel has no members, so
+/// no event says that one has left.
+fn tell_out(client: &Client, ban: &Delivery) {
+    let (Some(user), Some(version)) = (client.user(), ban.event.kind.version()) else { return };
+    let kind = Kind::RoomRemoved { room: ban.event.room.clone(), version };
+    let event = Event { id: EventId::now(), room: RoomId::inbox(&user.id), actor: ban.event.actor.clone(), kind };
+    client.tell(&News::Delivery(&Delivery { prev: None, seq: ban.seq, time: ban.time, event: Arc::new(event) }));
 }
 
 /// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room

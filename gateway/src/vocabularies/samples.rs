@@ -69,6 +69,10 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         ("a ban", delivery(&room, ada(), banned(None))),
         ("a ban for a while", delivery(&room, ada(), banned(Some(AT.plus_millis(3_600_000))))),
         ("a ban lifted", delivery(&room, ada(), Kind::UserUnbanned { user: ben().id, version: 7 })),
+        ("inbox: banned from a room", {
+            let kind = Kind::BannedFrom { room: room.clone(), name: "Ben".into(), until: Some(AT) };
+            delivery(&RoomId::inbox(&ben().id), ada(), kind)
+        }),
         ("inbox: a room muted", mine(Kind::RoomMuted { room: room.clone(), on: true })),
         ("inbox: a room muted no more", mine(Kind::RoomMuted { room: room.clone(), on: false })),
         ("inbox: a user blocked", mine(Kind::UserBlocked { user: ada().id, on: true })),

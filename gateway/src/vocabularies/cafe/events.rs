@@ -191,7 +191,9 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
         )),
         Kind::RoomDeleted { .. } => Some(Outgoing::new("cafe:deleted", &cafe(cafe_id))),
         // Cafés are open to all: roles are nothing that its clients show; bans tell by the leaving.
-        Kind::RoleChanged { .. } | Kind::UserBanned { .. } | Kind::UserUnbanned { .. } => None,
+        Kind::RoleChanged { .. } | Kind::UserBanned { .. } | Kind::BannedFrom { .. } | Kind::UserUnbanned { .. } => {
+            None
+        }
         // No event here asks for these.
         Kind::RoomMuted { .. } | Kind::UserBlocked { .. } => None,
         // Its sockets are closed; receipts have a log of their own.

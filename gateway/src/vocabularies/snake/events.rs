@@ -96,7 +96,8 @@ struct Room<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     timestamp: Iso,
-    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
 }
 
 impl<'a> Room<'a> {
@@ -109,7 +110,7 @@ impl<'a> Room<'a> {
             description: None,
             role: None,
             timestamp: Iso(delivery.time),
-            seq: delivery.seq,
+            seq: Some(delivery.seq),
         }
     }
 }
@@ -261,6 +262,11 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
         }
         Kind::UserBanned { user, name, .. } => {
             Some(Outgoing::new("user_banned", &Room { user_id: user, username: Some(name), ..Room::of(delivery) }))
+        }
+        Kind::BannedFrom { room, name, .. } => {
+            let owner = room_id.inbox_owner()?;
+            let body = Room { room_id: room, user_id: &owner, username: Some(name), seq: None, ..Room::of(delivery) };
+            Some(Outgoing::new("user_banned", &body))
         }
         Kind::UserUnbanned { user, .. } => {
             Some(Outgoing::new("user_unbanned", &Room { user_id: user, ..Room::of(delivery) }))

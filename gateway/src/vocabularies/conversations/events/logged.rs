@@ -155,7 +155,9 @@ pub(super) fn render(delivery: &Delivery) -> Option<Outgoing> {
         Kind::RoomDeleted { .. } => updated("deleted").told(),
         Kind::UserBanned { user, .. } => Updated { participant_id: Some(user), ..updated("banned") }.told(),
         Kind::UserUnbanned { user, .. } => Updated { participant_id: Some(user), ..updated("unbanned") }.told(),
-        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } | Kind::RoomMuted { .. } => return inbox(delivery),
+        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } | Kind::BannedFrom { .. } | Kind::RoomMuted { .. } => {
+            return inbox(delivery);
+        }
         // No event here asks for it.
         Kind::UserBlocked { .. } => return None,
         // The members hear of their new conversation through their inboxes.
@@ -179,6 +181,9 @@ fn inbox(delivery: &Delivery) -> Option<Outgoing> {
         }
         Kind::RoomRemoved { room, .. } => {
             Updated { participant_id: Some(&owner), ..Updated::own(delivery, room, "participant_removed") }.told()
+        }
+        Kind::BannedFrom { room, .. } => {
+            Updated { participant_id: Some(&owner), ..Updated::own(delivery, room, "banned") }.told()
         }
         Kind::RoomMuted { room, on } => Updated::own(delivery, room, if *on { "muted" } else { "unmuted" }).told(),
         _ => return None,

@@ -109,12 +109,13 @@ struct Role<'a> {
     until: Option<Iso>,
     by: &'a UserId,
     timestamp: Iso,
-    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
 }
 
 impl<'a> Role<'a> {
     fn new(room_id: &'a RoomId, user_id: &'a UserId, by: &'a UserId, delivery: &Delivery) -> Self {
-        let (timestamp, seq) = (Iso(delivery.time), delivery.seq);
+        let (timestamp, seq) = (Iso(delivery.time), Some(delivery.seq));
         Self { room_id, user_id, user_name: None, role: None, until: None, by, timestamp, seq }
     }
 }
@@ -226,9 +227,11 @@ pub(super) fn render(delivery: &Delivery) -> SmallVec<[Outgoing; 2]> {
         Kind::UserUnbanned { user, .. } => {
             smallvec![Outgoing::new("room.unbanned", &Role::new(room, user, &actor.id, delivery))]
         }
-        Kind::RoomAdded { .. } | Kind::RoomRemoved { .. } | Kind::RoomMuted { .. } | Kind::UserBlocked { .. } => {
-            inbox(delivery).unwrap_or_default()
-        }
+        Kind::RoomAdded { .. }
+        | Kind::RoomRemoved { .. }
+        | Kind::BannedFrom { .. }
+        | Kind::RoomMuted { .. }
+        | Kind::UserBlocked { .. } => inbox(delivery).unwrap_or_default(),
         // The members hear of their new room through their inboxes.
         Kind::RoomCreated { .. } => SmallVec::new(),
         // Its sockets are closed; receipts have a log of their own.
@@ -266,6 +269,11 @@ fn inbox(delivery: &Delivery) -> Option<SmallVec<[Outgoing; 2]>> {
             }
             let body = Membership::new(room, &owner, &actor.id, Iso(delivery.time), None);
             smallvec![left, Outgoing::new("room.members.remove", &body)]
+        }
+        Kind::BannedFrom { room, name, until } => {
+            let (user_name, until) = (Some(&**name), until.map(Iso));
+            let body = Role { user_name, until, seq: None, ..Role::new(room, &owner, &actor.id, delivery) };
+            smallvec![Outgoing::new("room.banned", &body)]
         }
         Kind::RoomMuted { room, on } => {
             let name = if *on { "room.muted" } else { "room.unmuted" };
