@@ -77,6 +77,32 @@ test("a name or address that somebody has is refused, and one that nobody may ha
   assert.equal((await request(NGINX, "POST", "/api/auth/register", form)).status, 415);
 });
 
+test("nobody takes the server's name: not by registering, not in their profile, not as a guest", async () => {
+  const refused = async (method, path, options, field) => {
+    const { status, body } = await request(NGINX, method, path, options);
+    assert.deepEqual([status, body.error, body.field], [400, "bad_request", field], `${method} ${path}`);
+  };
+  await refused("POST", "/api/auth/register", { body: { username: newName(), password: PASSWORD, displayName: " SERVER " } }, "displayName");
+  await refused("POST", "/api/auth/register", { body: { username: "Server", password: PASSWORD } }, "username");
+  await refused("POST", "/api/auth/guest", { body: { name: "server" } }, "name");
+  const { token } = await registered();
+  await refused("PATCH", "/api/me", { token, body: { displayName: "Server" } }, "displayName");
+});
+
+test("a body of accounts that does not fit is told the field in the server's own words", async () => {
+  for (const [path, body, field, message] of [
+    ["/api/auth/register", {}, "username", "`username` is required"],
+    ["/api/auth/register", { username: newName() }, "password", "`password` is required"],
+    ["/api/auth/register", { username: 7, password: PASSWORD }, "username", "`username` must be a string"],
+    ["/api/auth/login", { username: newName() }, "password", "`password` is required"],
+    ["/api/auth/guest", { name: [] }, "name", "`name` must be a string"],
+    ["/api/auth/login", [], undefined, "the body must be a JSON object with username, email, password"],
+  ]) {
+    const answer = await request(NGINX, "POST", path, { body });
+    assert.deepEqual([answer.status, answer.body.field, answer.body.message], [400, field, message], JSON.stringify([path, body]));
+  }
+});
+
 test("an unknown user and a wrong password are answered alike, and take as long", async () => {
   const { username } = await registered();
   const times = { known: [], unknown: [], impossible: [] };
@@ -207,6 +233,10 @@ test("a profile is read and changed by its owner, and a new name goes on with th
   await online(t, token);
   assert.equal((await expecting(200, NGINX, "GET", "/api/me", { token })).body.user.displayName, "Anna");
   assert.equal((await patch({ avatar: null })).body.user.avatar, null);
+  assert.equal((await patch({ avatar: "https://example.com/b.png" })).body.user.avatar, "https://example.com/b.png");
+  assert.equal((await patch({ avatar: "" })).body.user.avatar, null, "an empty text removes it too");
+  const bare = await patch({ displayName: "Anna" });
+  assert.equal(bare.body.user.avatar, null);
   assert.equal((await patch({}, 400)).body.token, undefined, "what changes nothing makes no token");
   assert.equal((await patch({ avatar: "javascript:alert(1)" }, 400)).body.field, "avatar");
   assert.equal((await patch({ email: "a@example.com" }, 400)).body.field, "currentPassword");

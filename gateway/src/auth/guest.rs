@@ -14,7 +14,7 @@ use parlor_core::ids::UserId;
 use parlor_core::time::Timestamp;
 use sha2::Digest;
 
-use super::Identity;
+use super::{Identity, poses_as_server};
 
 const RANDOM_CHARS: usize = 22;
 const NAME_CHARS: usize = 64;
@@ -53,7 +53,7 @@ pub(crate) fn is_guests(user: &UserId) -> bool {
     user.as_str().starts_with(PREFIX)
 }
 
-/// The guest of a lineage. The id is a hash of it, for the lineage is the guest's credential and is told to no one.
+/// The guest of a lineage, by a name of their own where it is nobody else's to have. The id is a hash of it, for the lineage is the guest's credential and is told to no one.
 pub(crate) fn guest(lineage: &str, name: Option<&str>) -> Identity {
     let hash = sha2::Sha256::digest(lineage.as_bytes());
     let id = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(&hash[..9]).replace('_', "."));
@@ -62,7 +62,7 @@ pub(crate) fn guest(lineage: &str, name: Option<&str>) -> Identity {
         clean.take(NAME_CHARS).collect()
     });
     let name = given
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && !poses_as_server(name))
         .unwrap_or_else(|| format!("Guest {}", &id[PREFIX.len()..PREFIX.len() + 4]));
     let user = Actor { id: UserId::trusted(id), name: Arc::from(name), avatar: None };
     Identity { user, guest: true, expires: None, session: None, issued: Timestamp::now() }
@@ -88,6 +88,7 @@ mod tests {
         let lineage = lineage(None);
         let guest_1 = guest(&lineage, Some(" Ann\u{7} "));
         assert_eq!(&*guest_1.user.name, "Ann");
+        assert!(guest(&lineage, Some("SERVER")).user.name.starts_with("Guest "), "nor is a guest the server");
         assert_eq!(guest_1.user.id, guest(&lineage, None).user.id);
         assert!(!guest_1.user.id.as_str().contains(&*lineage));
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::guest::is_guests;
 use super::jwks::Issuer;
+use super::name::SERVER;
 use crate::config::{self, Auth};
 
 /// What a token says. `userId`, `userName` and `userAvatar` are the names that `dotted-architecture.md` §4 uses.
@@ -189,9 +190,6 @@ fn began(session: Option<&str>) -> Option<Timestamp> {
     let seconds = i64::try_from(seconds).ok()?;
     Some(Timestamp(seconds.saturating_mul(1000)).plus_millis(i64::from(nanos / 1_000_000)))
 }
-
-/// The id under which the team's own back end acts: nobody's, and no token is good for it.
-pub(crate) const SERVER: &str = "server";
 
 #[cfg(test)]
 mod tests {

@@ -68,7 +68,11 @@ async fn register(State(shared): State<Arc<Shared>>, address: Address, Body(new)
         }
         let username = credentials::username(&new.username)?;
         let email = new.email.as_deref().map(credentials::email).transpose()?;
-        let name = new.display_name.as_deref().map_or_else(|| Ok(username.clone()), credentials::display_name)?;
+        let name = match new.display_name.as_deref() {
+            Some(name) => credentials::own_name(name)?,
+            // Who gives no other name is shown by this one.
+            None => credentials::not_the_servers("username", username.clone())?,
+        };
         let password = credentials::password("password", new.password)?;
         address.pass(&shared, "register", shared.config.limits.register, 1).await?;
         let password_hash = shared.passwords.hash(password).await?;
@@ -220,7 +224,8 @@ async fn guest(State(shared): State<Arc<Shared>>, address: Address, Body(asked):
             return Err(ChatError::new(Code::Forbidden, "guests are not let in"));
         }
         address.pass(&shared, "guest", shared.config.limits.login, PER_ADDRESS).await?;
-        let guest = auth::guest(&auth::lineage(None), asked.name.as_deref());
+        let name = asked.name.map(|name| credentials::not_the_servers("name", name)).transpose()?;
+        let guest = auth::guest(&auth::lineage(None), name.as_deref());
         let session = Uuid::now_v7().to_string();
         let issued = issue(&shared.config.auth, &guest.user, &session, shared.config.auth.ttl)?;
         Ok(with_token(StatusCode::CREATED, &issued, Profile::stranger(&guest.user)))

@@ -2,6 +2,8 @@
 
 use parlor_core::error::ChatError;
 
+use crate::auth::{SERVER_NAME, poses_as_server};
+
 /// A username, as it is to be shown: 3 to 32 of `A–Z a–z 0–9 . _ -`, the first a letter or digit.
 pub(crate) fn username(text: &str) -> Result<String, ChatError> {
     let fits = (3..=32).contains(&text.len())
@@ -35,6 +37,17 @@ pub(crate) fn display_name(text: &str) -> Result<String, ChatError> {
     if fits { Ok(text.to_owned()) } else { Err(ChatError::field("displayName", message)) }
 }
 
+/// A display name that users give themselves: not the server's.
+pub(crate) fn own_name(text: &str) -> Result<String, ChatError> {
+    not_the_servers("displayName", display_name(text)?)
+}
+
+/// A name that users will be seen by, unless it is the server's.
+pub(crate) fn not_the_servers(field: &'static str, name: String) -> Result<String, ChatError> {
+    let message = || format!("`{field}` may not be \"{SERVER_NAME}\": the server goes by that name");
+    if poses_as_server(&name) { Err(ChatError::field(field, message())) } else { Ok(name) }
+}
+
 /// A picture's address: `https` or `http`, 2,048 characters at most. It is never fetched.
 pub(crate) fn avatar(text: &str) -> Result<String, ChatError> {
     let web = ["https://", "http://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
@@ -45,6 +58,8 @@ pub(crate) fn avatar(text: &str) -> Result<String, ChatError> {
 
 #[cfg(test)]
 mod tests {
+    use parlor_core::error::Code;
+
     use super::*;
 
     #[test]
@@ -71,6 +86,14 @@ mod tests {
         assert!(password("password", "12345678".into()).is_ok());
         assert!(password("password", "é".repeat(256)).is_ok());
         assert!(password("password", "é".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn a_name_of_ones_own_is_not_the_servers() {
+        assert_eq!(own_name(" Ann ").as_deref(), Ok("Ann"));
+        let refused = own_name(" sErVeR ").expect_err("refused");
+        assert_eq!((refused.code, refused.field), (Code::BadRequest, Some("displayName")));
+        assert_eq!(display_name("Server").as_deref(), Ok("Server"), "the team's own back end names whom it likes");
     }
 
     #[test]

@@ -44,7 +44,7 @@ async fn read(State(shared): State<Arc<Shared>>, Bearer(identity): Bearer) -> Re
 #[serde(rename_all = "camelCase")]
 struct Patch {
     display_name: Option<String>,
-    /// `null` removes it.
+    /// `null` removes it, and so does an empty text: what a form says that was emptied.
     #[serde(default, deserialize_with = "said")]
     avatar: Option<Option<String>>,
     /// `null` removes it.
@@ -76,9 +76,10 @@ async fn change(State(shared): State<Arc<Shared>>, Bearer(identity): Bearer, Bod
             return Err(ChatError::new(Code::BadRequest, "nothing to change was named"));
         }
         shared.limiter.pass(&identity.user.id, "profile", shared.config.limits.login).await?;
+        let avatar = patch.avatar.map(|said| said.filter(|url| !url.trim().is_empty()));
         let mut changes = Changes {
-            name: patch.display_name.as_deref().map(credentials::display_name).transpose()?,
-            avatar: optional(patch.avatar.as_ref(), credentials::avatar)?,
+            name: patch.display_name.as_deref().map(credentials::own_name).transpose()?,
+            avatar: optional(avatar.as_ref(), credentials::avatar)?,
             email: optional(patch.email.as_ref(), credentials::email)?,
             password_hash: None,
         };
@@ -218,6 +219,36 @@ mod tests {
             let (status, body) = patch(&stage, &token, nothing).await;
             assert_eq!((status, body.get("token")), (StatusCode::BAD_REQUEST, None), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn ones_own_picture_is_removed_by_null_or_an_empty_text() {
+        let (stage, ann) = with_ann(Config::for_testing("test")).await;
+        let token = issue(&stage.shared.config.auth, &ann, "s", Duration::from_secs(30)).expect("a token").token;
+        for nothing in [json!(null), json!(""), json!(" ")] {
+            let url = "https://example.org/ann.png";
+            let (status, body) = patch(&stage, &token, json!({ "avatar": url })).await;
+            assert_eq!((status, body["user"]["avatar"].as_str()), (StatusCode::OK, Some(url)), "{body}");
+            let (status, body) = patch(&stage, &token, json!({ "avatar": nothing })).await;
+            assert_eq!((status, body["user"]["avatar"].as_str()), (StatusCode::OK, None), "{nothing}: {body}");
+            let shown = body["token"].as_str().expect("a token");
+            let identity = stage.shared.tokens.verify(shown).await.expect("a good token");
+            assert_eq!(identity.user.avatar, None, "nor does the new token have it");
+            let account = stage.store.account(&ann.id).await.expect("read").expect("an account");
+            assert_eq!(account.user.avatar, None);
+        }
+        let (status, body) = patch(&stage, &token, json!({ "avatar": "javascript:x" })).await;
+        assert_eq!((status, body["field"].as_str()), (StatusCode::BAD_REQUEST, Some("avatar")));
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_the_servers_name() {
+        let (stage, ann) = with_ann(Config::for_testing("test")).await;
+        let token = issue(&stage.shared.config.auth, &ann, "s", Duration::from_secs(30)).expect("a token").token;
+        let (status, body) = patch(&stage, &token, json!({ "displayName": " SERVER " })).await;
+        assert_eq!((status, body["field"].as_str()), (StatusCode::BAD_REQUEST, Some("displayName")), "{body}");
+        let account = stage.store.account(&ann.id).await.expect("read").expect("an account");
+        assert_eq!(&*account.user.name, "Ann");
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 
 use super::Form;
 use crate::Shared;
-use crate::auth::SERVER;
+use crate::auth::{SERVER, SERVER_NAME};
 use crate::vocabularies::Vocabulary;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -50,7 +50,7 @@ impl FromRequestParts<Arc<Shared>> for Server {
 
 /// Whom users see where the server acts.
 fn the_server() -> Actor {
-    Actor { id: UserId::trusted(SERVER), name: "Server".into(), avatar: None }
+    Actor { id: UserId::trusted(SERVER), name: SERVER_NAME.into(), avatar: None }
 }
 
 /// With all rights, under its name.
