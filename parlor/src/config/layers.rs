@@ -168,6 +168,10 @@ fn checked(leaf: &Leaf, known: &BTreeMap<String, Value>) -> Result<Value> {
     };
     let value = match value {
         Raw::Typed(value) => value.clone(),
+        Raw::Text(text) if default.is_array() => list(text).ok_or_else(|| {
+            let name = key.rsplit_once('.').map_or(key.as_str(), |(_, name)| name);
+            said_by(leaf, &format!(r#"a list is written here as one,two (in a file: {name} = ["one", "two"])"#))
+        })?,
         Raw::Text(text) => typed(text, default).map_err(|reason| wrong(leaf, &reason))?,
     };
     // Alone among defaults, so that the message can say whose fault it is.
@@ -181,9 +185,23 @@ fn checked(leaf: &Leaf, known: &BTreeMap<String, Value>) -> Result<Value> {
 
 /// What is wrong with a setting. The value of one that may hold a secret is not repeated.
 fn wrong(leaf: &Leaf, reason: &str) -> anyhow::Error {
+    let key = &leaf.key;
+    let holds_a_secret = ["secret", "password", "url"].iter().any(|end| key.ends_with(end));
+    said_by(
+        leaf,
+        if key.ends_with("keys") {
+            "it is not a list of texts"
+        } else if holds_a_secret {
+            "it is not a text"
+        } else {
+            reason
+        },
+    )
+}
+
+/// A fault of a setting, with who said it.
+fn said_by(leaf: &Leaf, reason: &str) -> anyhow::Error {
     let Leaf { key, origin, .. } = leaf;
-    let holds_a_secret = ["secret", "password", "keys"].iter().any(|end| key.ends_with(end)) || key.ends_with("url");
-    let reason = if holds_a_secret { "it is not a text" } else { reason };
     if origin.ends_with(key.as_str()) {
         anyhow::anyhow!("{origin}: {reason}")
     } else {
@@ -203,12 +221,23 @@ fn typed(text: &str, default: &Value) -> Result<Value, String> {
             "false" | "off" | "no" | "0" => Value::Boolean(false),
             _ => return Err(format!("'{text}' is neither true nor false")),
         },
-        Value::Array(_) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Value::Array(items.map(|item| Value::String(item.into())).collect())
-        }
         _ => Value::String(text.into()),
     })
+}
+
+/// Reads text as a list: items with commas between. `None`: it has the brackets or quotes of TOML or JSON, which would
+/// become part of the items. An IPv6 address keeps its brackets.
+fn list(text: &str) -> Option<Value> {
+    let items: Vec<&str> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    let written_otherwise = |item: &&str| {
+        let open = item.strip_prefix('[');
+        let inside = open.map(|rest| rest.split_once(']').map_or("", |(address, _)| address));
+        let address = inside.is_none_or(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+        let quoted = |quote: char| item.trim_end_matches(']').ends_with(quote);
+        !address || (open.is_none() && item.ends_with(']') && !item.contains('[')) || quoted('"') || quoted('\'')
+    };
+    let items = (!items.iter().any(written_otherwise)).then_some(items)?;
+    Some(Value::Array(items.into_iter().map(|item| Value::String(item.into())).collect()))
 }
 
 fn put(table: &mut Table, key: &str, value: Value) {

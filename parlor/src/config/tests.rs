@@ -165,6 +165,30 @@ fn lists_truths_and_limits_can_be_said_in_variables() {
 }
 
 #[test]
+fn a_list_in_the_form_of_a_file_is_refused_where_text_is_asked_for_and_the_right_form_is_said() {
+    for text in
+        [r#"["key-of-32-bytes","another"]"#, "['key-of-32-bytes']", "[key-of-32-bytes]", r#""key-of-32-bytes""#, "[]"]
+    {
+        let set = said(load(&Inputs { sets: vec![format!("auth.server_keys={text}")], ..Inputs::default() }));
+        let right = r#"a list is written here as one,two (in a file: server_keys = ["one", "two"])"#;
+        assert_eq!(set, format!("--set auth.server_keys: {right}"), "{text}");
+        let variable = said(from_env(&[("PARLOR_AUTH__SERVER_KEYS", text)]));
+        assert!(variable.ends_with(right) && !variable.contains("key-of"), "{variable}");
+    }
+    let file = said(from_file("[auth]\nserver_keys = \"key-of-32-bytes\""));
+    assert_eq!(file, "parlor.toml: auth.server_keys: it is not a list of texts");
+    let config = from_env(&[
+        ("PARLOR_KAFKA__BROKERS", "[::1]:9092, [2001:db8::1]:9092"),
+        ("PARLOR_HTTP__ALLOWED_ORIGINS", "http://[::1]:3000,http://[::1]"),
+        ("PARLOR_AUTH__SERVER_KEYS", "one=,t]w/o+"),
+    ])
+    .expect("loads");
+    assert_eq!(config.kafka.brokers, ["[::1]:9092", "[2001:db8::1]:9092"]);
+    assert_eq!(config.http.allowed_origins, ["http://[::1]:3000", "http://[::1]"]);
+    assert_eq!(config.auth.server_keys.len(), 2);
+}
+
+#[test]
 fn kubernetes_own_variables_and_the_scripts_are_left_alone() {
     let config = from_env(&[
         ("PARLOR_GATEWAY_SERVICE_HOST", "10.0.0.7"),
