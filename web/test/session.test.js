@@ -79,21 +79,11 @@ test("a message elsewhere is counted, one before the user's eyes is not", async 
 });
 
 test("a direct room that somebody began is called by their name", async () => {
-  const { session, enter, hear } = scene({
-    "room.members.list": () => ({ members: [{ userId: "ann", userName: "Ann", role: "member" }, { userId: "cem", userName: "Cem", role: "member" }], nextCursor: null }),
-  });
-  await enter();
-  hear("room.created", { roomId: "direct_ann_cem", type: "direct", name: null, createdBy: "cem", createdAt: time(1), memberCount: 2 });
-  await settle();
-  assert.equal(session.list.directWith("cem").partner.userName, "Cem");
-});
-
-test("where members cannot be listed, the one who began a direct room names it", async () => {
   const { session, enter, hear } = scene();
   await enter();
-  hear("room.created", { roomId: "direct_ann_cem", type: "direct", name: null, createdBy: "cem", createdAt: time(1), memberCount: 2 });
-  await settle();
-  assert.equal(session.list.directWith("cem").roomId, "direct_ann_cem");
+  const partner = { userId: "cem", userName: "Cem" };
+  hear("room.created", { roomId: "direct_ann_cem", type: "direct", name: null, partner, createdBy: "cem", createdAt: time(1), memberCount: 2 });
+  assert.equal(session.list.directWith("cem").partner.userName, "Cem");
 });
 
 test("a second talk with the same person is the same room", async () => {
@@ -115,6 +105,18 @@ test("who is removed from the open room is told, and the room is gone", async ()
   assert.equal(session.list.has("group_1"), false);
   assert.equal(session.current, null);
   assert.equal(told.length, 1);
+});
+
+test("who is banned is told so, and out of the room; another one's ban is not theirs", async () => {
+  const { session, enter, hear, told } = scene();
+  await enter();
+  session.open("lobby");
+  await settle();
+  hear("room.banned", { roomId: "lobby", userId: "ben" });
+  assert.equal(session.list.has("lobby"), true);
+  hear("room.banned", { roomId: "lobby", userId: "ann" });
+  assert.equal(session.list.has("lobby"), false);
+  assert.deepEqual(told, ["You are banned from that room"]);
 });
 
 test("another one's leaving is only that", async () => {

@@ -13,7 +13,7 @@ const KEPT = 20;
 const ABOUT_ROOMS = [
   "message.received", "message.edited", "message.deleted", "message.reaction", "message.pinned", "message.unpinned",
   "message.delivered", "message.read", "message.read.count", "typing.user", "topics.update",
-  "room.created", "room.joined", "room.left", "room.updated", "room.deleted", "room.unread", "room.online", "room.members.role", "room.muted", "room.unmuted",
+  "room.created", "room.joined", "room.left", "room.updated", "room.deleted", "room.unread", "room.online", "room.members.role", "room.banned", "room.muted", "room.unmuted",
 ];
 const ABOUT_PEOPLE = ["presence.online", "presence.offline", "presence.status.update"];
 
@@ -202,6 +202,7 @@ export class Session {
     "message.deleted": (deletion) => this.list.deleted(deletion),
     "room.created": (room) => this.#created(room),
     "room.updated": (room) => this.list.put(room.room ?? room),
+    "room.banned": ({ roomId, userId }) => this.own.has(userId) && this.#removed(roomId, "You are banned from that room"),
     "room.deleted": ({ roomId }) => this.#removed(roomId, "The room was deleted"),
     "room.unread": ({ roomId, unreadCount }) => this.list.unread(roomId, unreadCount),
     "room.muted": ({ roomId, muted }) => this.list.put({ roomId, muted }),
@@ -225,22 +226,11 @@ export class Session {
     const { members = [], ...summary } = room;
     for (const member of members) this.people.meet(member.userId, member);
     const partner = room.partner ?? members.find(({ userId }) => !this.own.has(userId));
-    if (room.type === "direct" && partner) summary.partner = partner;
-    this.list.put(summary);
-    this.on.list();
-    // Another one made it: their name is not in the event.
-    if (room.type === "direct" && !this.list.get(room.roomId).partner) this.#findPartner(room);
-  }
-
-  async #findPartner({ roomId, createdBy }) {
-    const guess = this.own.has(createdBy) ? undefined : { userId: createdBy, userName: this.people.name(createdBy) };
-    this.list.put({ roomId, partner: guess });
-    const answer = await this.ask("room.members.list", { roomId, limit: 2 }).catch(() => ({}));
-    const partner = answer.members?.find(({ userId }) => !this.own.has(userId));
-    if (partner) {
+    if (room.type === "direct" && partner) {
       this.people.meet(partner.userId, partner);
-      this.list.put({ roomId, partner });
+      summary.partner = partner;
     }
+    this.list.put(summary);
     this.on.list();
   }
 
