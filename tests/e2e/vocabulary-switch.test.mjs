@@ -65,7 +65,8 @@ test("a socket that switches to snake in the middle of a stream hears each messa
     const { a, b, dotted, snake, say, acked } = await pair(t);
     let left;
     b.on("disconnect", (reason) => (left = reason));
-    const filler = "x".repeat(3_500);
+    // All of it twice fits into the queue of 1 MiB, however late the switch is seen.
+    const filler = "x".repeat(2_000);
     const pump = setInterval(() => {
       for (let i = 0; i < 8 && pump.said < COUNT; i++, pump.said++) say(filler);
     }, 2);
