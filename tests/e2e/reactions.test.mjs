@@ -44,6 +44,44 @@ test("a reaction reaches everyone and is in history at once, and taken back it i
   assert.deepEqual(shown((await newest(ben, roomId))[0]), [[emoji, [ids[2]], 1], ["x", [ids[0]], 1]]);
 });
 
+test("what changes nothing is answered and told to nobody, and what changes something always is", async (t) => {
+  const { roomId, ann, ben, cem, ids } = await group(t);
+  const { messageId } = await send(ann, roomId, "hi");
+  const told = [];
+  cem.on("message.reaction", ({ action }) => told.push(action));
+  for (const name of ["message.pinned", "message.unpinned"]) cem.on(name, () => told.push(name));
+  /** What Cem hears of it: all that precedes a message which follows. */
+  const hears = async (socket, event, more = {}) => {
+    const before = told.length;
+    const ack = await done(socket, event, { messageId, ...more });
+    assert.equal(ack.messageId, messageId);
+    const marker = `behind ${event} ${Math.random()}`;
+    const heardIt = heard(cem, "message.received", ({ content }) => content === marker);
+    await send(socket, roomId, marker);
+    await heardIt;
+    return told.slice(before);
+  };
+  const ways = [
+    [ben, "message.react", { emoji: "x" }, "add"],
+    [ben, "message.unreact", { emoji: "x" }, "remove"],
+    [ann, "message.pin", {}, "message.pinned"],
+    [ann, "message.unpin", {}, "message.unpinned"],
+  ];
+  for (const [socket, event, more, news] of ways) {
+    assert.deepEqual(await hears(socket, event, more), [news], `${event} changes it`);
+    await until(`${event} is known to change nothing`, async () => (await hears(socket, event, more)).length === 0);
+  }
+  // One behind the other, with no answer in between: each is a change, whatever is stored by then.
+  const wanted = Array.from({ length: 21 }, (_, i) => (i % 2 === 0 ? "add" : "remove"));
+  const before = told.length;
+  const acks = wanted.map((action) => done(ben, action === "add" ? "message.react" : "message.unreact", { messageId, emoji: "y" }));
+  await Promise.all(acks);
+  await until("Cem has heard them", () => told.length - before >= wanted.length);
+  assert.deepEqual(told.slice(before), wanted);
+  const reactions = async () => shown((await done(cem, "message.history", { roomId, limit: 100 })).messages.find((m) => m.messageId === messageId));
+  assert.deepEqual(await reactions(), [["y", [ids[1]], 1]]);
+});
+
 test("a message has at most fifty different reactions", async (t) => {
   const { roomId, ann, ben } = await group(t);
   const { messageId } = await send(ann, roomId, "popular");

@@ -2,10 +2,11 @@
 //! order, and the answer waits until the log has it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use parlor_core::error::ChatError;
+use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Event, Kind};
-use parlor_core::ids::{EventId, RoomId};
+use parlor_core::ids::{EventId, MessageId, RoomId, UserId};
 use parlor_core::ports::log::Pending;
 use parlor_core::time::Timestamp;
 
@@ -15,17 +16,51 @@ use crate::Shared;
 use crate::caller::Caller;
 use crate::vocabularies::Answer;
 
-/// An event that is on its way into the log of this room.
+/// An event of which nobody knows whether the log has it may still come into it within so long.
+const LATE: Duration = Duration::from_secs(30);
+
+/// What was accepted of a message of this room.
 pub(super) struct Accepted {
     room: RoomId,
+    /// The event that is on its way into the log; `None`: nothing had to be told.
+    underway: Option<Underway>,
+}
+
+struct Underway {
+    message: MessageId,
+    user: UserId,
     pending: Pending,
 }
 
 /// Enqueues what the caller does to a message of `room`.
-pub(super) fn append(shared: &Shared, caller: &Caller, room: RoomId, kind: Kind) -> Result<Accepted, ChatError> {
+pub(super) fn append(
+    shared: &Shared,
+    caller: &Caller,
+    room: RoomId,
+    message: MessageId,
+    kind: Kind,
+) -> Result<Accepted, ChatError> {
     let event = Event { id: EventId::now(), room, actor: caller.user.clone(), kind };
     let pending = log::append(shared, &event)?;
-    Ok(Accepted { room: event.room, pending })
+    let user = event.actor.id;
+    shared.hub.recent.changes(message, &user);
+    Ok(Accepted { room: event.room, underway: Some(Underway { message, user, pending }) })
+}
+
+#[cfg(test)]
+impl Accepted {
+    /// Waits until the log has it. False: nothing had to be told.
+    pub(super) async fn told(self, shared: &Shared) -> bool {
+        let Some(Underway { message, user, pending }) = self.underway else { return false };
+        pending.await.expect("appended");
+        shared.hub.recent.changed(message, &user);
+        true
+    }
+}
+
+/// The message of `room` is already as the caller wants it: that is answered, and told to nobody.
+pub(super) fn already(room: RoomId) -> Accepted {
+    Accepted { room, underway: None }
 }
 
 /// Answers what was accepted once the log has it. The caller's next event need not wait for that. `done` makes the
@@ -37,13 +72,19 @@ pub(super) fn settle<T: Send + Sync + 'static>(
     told: T,
     done: for<'a> fn(&Shared, &'a T, &'a RoomId, Timestamp) -> Answer<'a>,
 ) {
-    let Accepted { room, pending } = match accepted {
-        Ok(accepted) => accepted,
+    let (room, Underway { message, user, pending }) = match accepted {
+        Ok(Accepted { room, underway: Some(underway) }) => (room, underway),
+        Ok(Accepted { room, underway: None }) => return reply.ok(&done(shared, &told, &room, Timestamp::now())),
         Err(error) => return reply.refuse(&error),
     };
     let shared = shared.clone();
     tokio::spawn(async move {
         let outcome = log::answer(&shared, &room, pending).await;
+        let unknown = outcome.as_ref().is_err_and(|error| error.code == Code::Unknown);
         reply.settle(outcome.map(|appended| done(&shared, &told, &room, appended.time)));
+        if unknown {
+            tokio::time::sleep(LATE).await;
+        }
+        shared.hub.recent.changed(message, &user);
     });
 }

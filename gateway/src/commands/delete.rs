@@ -32,5 +32,5 @@ async fn accept(
     if !membership::may_delete(&user.id, role, &place.sender) {
         return Err(ChatError::new(Code::Forbidden, "only its author, a moderator or an admin may delete a message"));
     }
-    alter::append(shared, caller, place.room, Kind::MessageDeleted { message })
+    alter::append(shared, caller, place.room, message, Kind::MessageDeleted { message })
 }

@@ -42,5 +42,5 @@ async fn accept(shared: &Arc<Shared>, caller: &Caller, edit: Edit) -> Result<alt
         shared.blocks.pass(&place.room, &user.id).await?;
     }
     let kind = Kind::MessageEdited { message, content: edit.content, encrypted: edit.encrypted };
-    alter::append(shared, caller, place.room, kind)
+    alter::append(shared, caller, place.room, message, kind)
 }

@@ -37,6 +37,7 @@ mod pointing;
 mod quotes;
 mod react;
 mod receipts;
+mod redundant;
 mod remove_members;
 mod reply;
 mod report;

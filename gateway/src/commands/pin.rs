@@ -1,12 +1,13 @@
-//! Pin a message to its room, or unpin it.
+//! Pin a message to its room, or unpin it. What changes nothing is answered, and not told to the room.
 
 use std::sync::Arc;
 
 use parlor_core::error::{ChatError, Code};
-use parlor_core::event::{Kind, RoomKind};
+use parlor_core::event::{Event, Kind, RoomKind};
 use parlor_core::ids::{MessageId, RoomId};
 use parlor_core::membership;
 
+use super::redundant::Known;
 use super::{Reply, alter, find};
 use crate::Shared;
 use crate::caller::Caller;
@@ -51,10 +52,19 @@ async fn accept(
     if target.standing.room.kind == RoomKind::Direct {
         shared.blocks.pass(&target.place.room, &user.id).await?;
     }
-    if on {
-        fits(shared, &target.place.room, message).await?;
+    let room = target.place.room;
+    let known = Known::of(shared, &room, message, &user.id).await;
+    let told = |event: &Event| match &event.kind {
+        Kind::MessagePinned { message: of, on } => (*of == message).then_some(*on),
+        _ => None,
+    };
+    if known.is(shared, &room, on, |stored| Some(stored.pinned), told).await {
+        return Ok(alter::already(room));
     }
-    alter::append(shared, caller, target.place.room, Kind::MessagePinned { message, on })
+    if on {
+        fits(shared, &room, message).await?;
+    }
+    alter::append(shared, caller, room, message, Kind::MessagePinned { message, on })
 }
 
 /// As with reactions, what is not stored yet is not counted.
@@ -65,4 +75,31 @@ async fn fits(shared: &Shared, room: &RoomId, message: MessageId) -> Result<(), 
         return Err(ChatError::new(Code::Conflict, format!("a room has at most {PINS} pinned messages")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::{Stage, caller};
+
+    #[tokio::test]
+    async fn a_pin_that_changes_nothing_is_not_told_and_one_that_does_always_is() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann"]).await;
+        let message = stage.say(&room, "ann", "hello").await;
+        stage.persist().await;
+        let tells = async |on| {
+            let accepted = accept(&stage.shared, &caller("ann"), message, None, on).await.expect("accepted");
+            accepted.told(&stage.shared).await
+        };
+        assert!(!tells(false).await, "it was not pinned");
+        assert!(tells(true).await);
+        assert!(tells(false).await, "the store does not know yet that it was pinned");
+        assert!(tells(true).await);
+        stage.persist().await;
+        assert!(!tells(true).await, "it is pinned");
+        assert!(tells(false).await);
+        stage.persist().await;
+        assert!(!tells(false).await, "it is not pinned any more");
+    }
 }

@@ -21,7 +21,11 @@ pub(crate) struct Place {
 }
 
 #[derive(Default)]
-pub(crate) struct Recent(Mutex<Ring>);
+pub(crate) struct Recent {
+    ring: Mutex<Ring>,
+    /// Reactions and pins that this gateway has handed to the log and not heard of yet, by message and user.
+    changing: Mutex<HashMap<(MessageId, UserId), usize>>,
+}
 
 #[derive(Default)]
 struct Ring {
@@ -32,7 +36,7 @@ struct Ring {
 impl Recent {
     /// True: the message was accepted by this gateway, and this is the first place that is known of it.
     pub(crate) fn note(&self, message: MessageId, place: Place) -> bool {
-        let mut ring = self.0.lock();
+        let mut ring = self.ring.lock();
         if let Some(known) = ring.places.get_mut(&message) {
             let first = known.seq.is_none() && place.seq.is_some();
             known.seq = known.seq.or(place.seq);
@@ -50,12 +54,34 @@ impl Recent {
 
     /// Takes note that a message was taken back.
     pub(crate) fn delete(&self, message: MessageId) {
-        if let Some(place) = self.0.lock().places.get_mut(&message) {
+        if let Some(place) = self.ring.lock().places.get_mut(&message) {
             place.deleted = true;
         }
     }
 
     pub(crate) fn find(&self, message: MessageId) -> Option<Place> {
-        self.0.lock().places.get(&message).cloned()
+        self.ring.lock().places.get(&message).cloned()
+    }
+
+    /// A user's change of a message was handed to the log. Ends with [`Self::changed`].
+    pub(crate) fn changes(&self, message: MessageId, user: &UserId) {
+        *self.changing.lock().entry((message, user.clone())).or_default() += 1;
+    }
+
+    /// The log has answered for a change.
+    pub(crate) fn changed(&self, message: MessageId, user: &UserId) {
+        let mut changing = self.changing.lock();
+        let key = (message, user.clone());
+        if let Some(underway) = changing.get_mut(&key) {
+            *underway -= 1;
+            if *underway == 0 {
+                changing.remove(&key);
+            }
+        }
+    }
+
+    /// Whether a change of the message by the user is still on its way into the log.
+    pub(crate) fn is_changing(&self, message: MessageId, user: &UserId) -> bool {
+        self.changing.lock().contains_key(&(message, user.clone()))
     }
 }
