@@ -245,6 +245,8 @@ pub struct Quote {
     pub message: MessageId,
     /// Its content when it was quoted.
     pub content: Option<String>,
+    /// That content is ciphertext.
+    pub encrypted: bool,
     /// Who wrote it.
     pub sender: Option<UserId>,
 }

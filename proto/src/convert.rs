@@ -254,6 +254,7 @@ fn message_to(message: &Message) -> wire::Message {
         reply_to: message.reply_to.as_ref().map(|quote| wire::Quote {
             message: id_to(quote.message.0),
             content: quote.content.clone(),
+            encrypted: quote.encrypted,
             sender: quote.sender.as_ref().map(|id| id.as_str().to_owned()),
         }),
         metadata: message.metadata.clone(),
@@ -269,6 +270,7 @@ fn message_from(message: wire::Message) -> Result<Message, Malformed> {
         Some(quote) => Some(Quote {
             message: MessageId(id_from(&quote.message)?),
             content: quote.content,
+            encrypted: quote.encrypted,
             sender: quote.sender.map(UserId::trusted),
         }),
     };

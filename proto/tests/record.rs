@@ -36,7 +36,8 @@ fn room() -> Room {
 fn every_kind() -> Vec<Kind> {
     let id = MessageId(Uuid::from_u128(9));
     let member = Member { user: actor(), role: Role::Moderator, joined_at: Timestamp(6) };
-    let quote = Quote { message: id, content: Some("why".into()), sender: Some(UserId::trusted("u2")) };
+    let quote =
+        Quote { message: id, content: Some("why".into()), encrypted: true, sender: Some(UserId::trusted("u2")) };
     vec![
         Kind::MessageSent(Message {
             content: "hello 👋 \u{202e}".into(),

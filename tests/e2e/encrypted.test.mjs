@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { ask, connect, connectOn, done, history, newGroup, newUser, send, tokenOf } from "../lib/clients.mjs";
 import { NGINX } from "../lib/place.mjs";
-import { heard } from "../lib/wait.mjs";
+import { heard, until } from "../lib/wait.mjs";
 
 const key = () => randomBytes(32).toString("base64");
 
@@ -81,4 +81,33 @@ test("ciphertext comes live and from history byte for byte as it was sent", asyn
   const [stored] = (await history(people[1].socket, roomId)).filter((message) => message.messageId === messageId);
   assert.equal(stored.content, ciphertext);
   assert.equal(stored.encrypted, true);
+});
+
+test("a quote says that what it quotes is ciphertext, live and from the store", async (t) => {
+  const [ann, ben] = [{ user: newUser("Ann") }, { user: newUser("Ben") }];
+  for (const person of [ann, ben]) person.socket = await connect(t, person.user);
+  const roomId = await newGroup(ann, [ben]);
+  const wanted = { plain: {}, secret: { encrypted: true }, edited: { encrypted: true } };
+  const quoted = {};
+  for (const content of Object.keys(wanted)) {
+    quoted[content] = await send(ann.socket, roomId, content, content === "secret" ? { encrypted: true } : {});
+  }
+  // What a message is when it is quoted counts, not what it was.
+  const { messageId } = quoted.edited;
+  const told = heard(ben.socket, "message.edited", (event) => event.messageId === messageId);
+  await done(ann.socket, "message.edit", { messageId, content: "edited", encrypted: true });
+  await told;
+  for (const [content, more] of Object.entries(wanted)) {
+    const { messageId } = quoted[content];
+    const quote = { messageId, content, ...more, senderId: ann.user.id };
+    const live = heard(ann.socket, "message.received", (message) => message.replyTo?.messageId === messageId);
+    const answer = await send(ben.socket, roomId, `to ${content}`, { replyToId: messageId });
+    assert.deepEqual((await live).replyTo, quote);
+    // Counted pages are the store's alone.
+    const shown = await until("the answer is stored", async () => {
+      const page = await done(ann.socket, "message.page", { roomId, limit: 50 });
+      return page.messages.find((message) => message.messageId === answer.messageId);
+    });
+    assert.deepEqual(shown.replyTo, quote);
+  }
 });

@@ -20,10 +20,10 @@ macro_rules! migrator {
 
 /// PostgreSQL's.
 pub(crate) fn postgres() -> Migrator {
-    migrator!("postgres": 1 "0001_rooms_and_messages", 2 "0002_accounts", 3 "0003_messages", 4 "0004_safety", 5 "0005_receipts", 6 "0006_devices", 7 "0007_files", 8 "0008_deleted_rooms", 9 "0009_file_messages", 10 "0010_file_reservations", 11 "0011_first_members")
+    migrator!("postgres": 1 "0001_rooms_and_messages", 2 "0002_accounts", 3 "0003_messages", 4 "0004_safety", 5 "0005_receipts", 6 "0006_devices", 7 "0007_files", 8 "0008_deleted_rooms", 9 "0009_file_messages", 10 "0010_file_reservations", 11 "0011_first_members", 12 "0012_encrypted_quotes")
 }
 
 /// SQLite's.
 pub(crate) fn sqlite() -> Migrator {
-    migrator!("sqlite": 1 "0001_rooms_and_messages", 2 "0002_accounts", 3 "0003_messages", 4 "0004_safety", 5 "0005_receipts", 6 "0006_devices", 7 "0007_files", 8 "0008_deleted_rooms", 9 "0009_file_messages", 10 "0010_file_reservations", 11 "0011_first_members")
+    migrator!("sqlite": 1 "0001_rooms_and_messages", 2 "0002_accounts", 3 "0003_messages", 4 "0004_safety", 5 "0005_receipts", 6 "0006_devices", 7 "0007_files", 8 "0008_deleted_rooms", 9 "0009_file_messages", 10 "0010_file_reservations", 11 "0011_first_members", 12 "0012_encrypted_quotes")
 }

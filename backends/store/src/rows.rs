@@ -58,6 +58,7 @@ row! {
         mentions: Option<String>,
         encrypted: bool,
         marked: bool,
+        reply_to_encrypted: bool,
     }
 }
 
@@ -89,7 +90,7 @@ macro_rules! message_columns {
     () => {
         "m.id, m.seq, m.room_id, m.sender_id, m.sender_name, m.sender_avatar, m.content, m.type AS kind, \
          m.reply_to_id, m.reply_to_content, m.reply_to_sender, CAST(m.metadata AS text) AS metadata, m.temp_id, \
-         m.time, m.edited_at, m.deleted_at, m.mentions, m.encrypted, m.marked"
+         m.time, m.edited_at, m.deleted_at, m.mentions, m.encrypted, m.marked, m.reply_to_encrypted"
     };
 }
 pub(crate) use message_columns;
@@ -99,6 +100,7 @@ impl From<MessageRow> for StoredMessage {
         let reply_to = row.reply_to_id.map(|id| Quote {
             message: MessageId(id),
             content: row.reply_to_content,
+            encrypted: row.reply_to_encrypted,
             sender: row.reply_to_sender.map(UserId::trusted),
         });
         Self {

@@ -360,7 +360,8 @@ mod promises {
         let (ann, ben) = (trial.register("Ann", None).await.user, trial.register("Ben", None).await.user);
         let start = trial.store.position(Partition(0)).await.expect("a position");
         let (first, at) = trial.said((start, 0), &ann, "one", None).await;
-        let quote = Quote { message: first, content: Some("one".into()), sender: Some(ann.id.clone()) };
+        let quote =
+            Quote { message: first, content: Some("one".into()), encrypted: false, sender: Some(ann.id.clone()) };
         let (_, at) = trial.said((at, 1), &ben, "two", Some(quote)).await;
         let heir = Actor { id: UserId::trusted("deleted-3"), name: DELETED_NAME.into(), avatar: None };
         trial.accounts.delete(&ann.id, &heir).await.expect("deleted");

@@ -24,7 +24,7 @@ pub(super) async fn forget_gone<'m>(
     let gone = gone(shared, &asked, tail).await;
     for message in &mut quoting {
         if let Some(quote) = message.reply_to.as_mut().filter(|quote| gone.contains(&quote.message)) {
-            (quote.content, quote.sender) = (None, None);
+            (quote.content, quote.encrypted, quote.sender) = (None, false, None);
         }
     }
 }

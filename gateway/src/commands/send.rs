@@ -15,7 +15,7 @@ use super::{Reply, append, has_sent, join, typing};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::files;
-use crate::hub::{self, Heard, Place};
+use crate::hub::{self, Heard, Place, Words};
 use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply: Reply) {
@@ -171,7 +171,13 @@ fn digest(parts: &[&str]) -> String {
 /// The quoted message as it is now: from what was heard here, else from the recent cache, else from the store. Of one
 /// that was deleted, or that nobody can tell of now, the id alone.
 async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote {
-    let nothing = Quote { message, content: None, sender: None };
+    let nothing = Quote { message, content: None, encrypted: false, sender: None };
+    let says = |Words { content, encrypted }: Words, sender| Quote {
+        message,
+        content: Some(content),
+        encrypted,
+        sender: Some(sender),
+    };
     let mut newer = None;
     for here in [true, false] {
         let deliveries = if here {
@@ -182,18 +188,16 @@ async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote
         };
         match hub::heard(&deliveries, message) {
             Some(Heard::Deleted) => return nothing,
-            Some(Heard::Sent(delivery, content)) => {
-                let sender = Some(delivery.event.actor.id.clone());
-                return Quote { message, content: Some(newer.unwrap_or(content)), sender };
+            Some(Heard::Sent(delivery, words)) => {
+                return says(newer.unwrap_or(words), delivery.event.actor.id.clone());
             }
-            Some(Heard::Edited(content)) => newer = newer.or(Some(content)),
+            Some(Heard::Edited(words)) => newer = newer.or(Some(words)),
             None => {}
         }
     }
     match shared.ports.store.message(message).await {
         Ok(Some(stored)) if stored.room == *room && stored.deleted_at.is_none() => {
-            let content = Some(newer.unwrap_or(stored.message.content));
-            Quote { message, content, sender: Some(stored.sender.id) }
+            says(newer.unwrap_or_else(|| Words::of(&stored.message)), stored.sender.id)
         }
         _ => nothing,
     }

@@ -1,7 +1,7 @@
 //! What was said lately, from memory: the newest events of a room from the recent cache, a quoted message from the ring,
 //! and where a room ends now.
 
-use parlor_core::event::{Delivery, Kind};
+use parlor_core::event::{Delivery, Kind, Message};
 use parlor_core::ids::{MessageId, Offset, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
@@ -54,29 +54,43 @@ pub(crate) async fn reaches(shared: &Shared, room: &RoomId) -> Result<Seq, Unava
 pub(crate) enum Heard {
     /// It was taken back.
     Deleted,
-    /// The event that sent it is here, and the content as it is now.
-    Sent(Delivery, String),
+    /// The event that sent it is here, and what it says now.
+    Sent(Delivery, Words),
     /// Only an edit is here.
-    Edited(String),
+    Edited(Words),
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    pub(crate) content: String,
+    /// It is ciphertext.
+    pub(crate) encrypted: bool,
 }
 
 /// Looks for a message among deliveries, in order.
 pub(crate) fn heard(deliveries: &[Delivery], message: MessageId) -> Option<Heard> {
-    let mut edited: Option<&String> = None;
+    let mut edited: Option<Words> = None;
     for delivery in deliveries.iter().rev() {
         match &delivery.event.kind {
             Kind::MessageDeleted { message: gone } if *gone == message => return Some(Heard::Deleted),
-            Kind::MessageEdited { message: of, content, .. } if *of == message => {
-                edited.get_or_insert(content);
+            Kind::MessageEdited { message: of, content, encrypted } if *of == message && edited.is_none() => {
+                edited = Some(Words { content: content.clone(), encrypted: *encrypted });
             }
             Kind::MessageSent(sent) if delivery.event.id == message.into() => {
-                let content = edited.unwrap_or(&sent.content).clone();
-                return Some(Heard::Sent(delivery.clone(), content));
+                let words = edited.unwrap_or_else(|| Words::of(sent));
+                return Some(Heard::Sent(delivery.clone(), words));
             }
             _ => {}
         }
     }
-    edited.cloned().map(Heard::Edited)
+    edited.map(Heard::Edited)
+}
+
+impl Words {
+    pub(crate) fn of(message: &Message) -> Self {
+        Self { content: message.content.clone(), encrypted: message.encrypted }
+    }
 }
 
 impl super::Hub {
@@ -91,7 +105,7 @@ impl super::Hub {
 mod tests {
     use std::sync::Arc;
 
-    use parlor_core::event::{Event, Message, MessageType};
+    use parlor_core::event::{Event, MessageType};
     use parlor_core::ids::{EventId, UserId};
     use parlor_core::membership::nameless;
     use parlor_core::time::Timestamp;
@@ -108,20 +122,21 @@ mod tests {
         let message = MessageId::now();
         let sent = told(message.into(), Kind::MessageSent(Message::new(MessageType::Text, "first")));
         let edit = |content: &str| {
-            let kind = Kind::MessageEdited { message, content: content.into(), encrypted: false };
+            let kind = Kind::MessageEdited { message, content: content.into(), encrypted: content == "third" };
             told(EventId::now(), kind)
         };
         let gone = told(EventId::now(), Kind::MessageDeleted { message });
+        let secret = |words: &Words| if words.encrypted { " (ciphertext)" } else { "" };
         let content = |deliveries: &[Delivery]| match heard(deliveries, message) {
-            Some(Heard::Sent(_, content)) => format!("sent {content}"),
-            Some(Heard::Edited(content)) => format!("edited {content}"),
+            Some(Heard::Sent(_, words)) => format!("sent {}{}", words.content, secret(&words)),
+            Some(Heard::Edited(words)) => format!("edited {}{}", words.content, secret(&words)),
             Some(Heard::Deleted) => "deleted".into(),
             None => "unknown".into(),
         };
         assert_eq!(content(&[]), "unknown");
         assert_eq!(content(std::slice::from_ref(&sent)), "sent first");
-        assert_eq!(content(&[sent.clone(), edit("second"), edit("third")]), "sent third");
-        assert_eq!(content(&[edit("second"), edit("third")]), "edited third");
+        assert_eq!(content(&[sent.clone(), edit("second"), edit("third")]), "sent third (ciphertext)");
+        assert_eq!(content(&[edit("second"), edit("third")]), "edited third (ciphertext)");
         assert_eq!(content(&[sent, edit("second"), gone]), "deleted");
     }
 }

@@ -33,7 +33,7 @@ pub(crate) use catch_up::{Behind, Caught, catch_up, up_to_leaving};
 pub(crate) use chain::Gap;
 pub(crate) use enter::{ALWAYS, From, adds, enter, live_through, opened};
 pub(crate) use gaps::{Tail, Unread, page, shows_in_history, tail};
-pub(crate) use lately::{Heard, heard, newest, reaches};
+pub(crate) use lately::{Heard, Words, heard, newest, reaches};
 pub(crate) use missed::{Missed, missed};
 pub(crate) use recent::{Place, Recent};
 pub(crate) use room::Frames;

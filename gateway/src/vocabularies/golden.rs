@@ -100,6 +100,7 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
     let quote = Quote {
         message: MessageId::parse(OTHER).unwrap(),
         content: Some("Lunch?".into()),
+        encrypted: false,
         sender: Some(UserId::trusted("user2")),
     };
     let bare = Quote { content: None, sender: None, ..quote.clone() };

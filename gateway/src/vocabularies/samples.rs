@@ -2,7 +2,7 @@
 
 use parlor_core::command::Command;
 use parlor_core::device::{DeviceKeys, OneTimeKey};
-use parlor_core::event::{Delivery, Ephemeral, Kind, Member, MessageType, Role, Room, Status};
+use parlor_core::event::{Delivery, Ephemeral, Kind, Member, Message, MessageType, Quote, Role, Room, Status};
 use parlor_core::ids::{FileId, MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::presence::Seen;
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
@@ -45,6 +45,16 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
     let mine = |kind| delivery(&inbox, ben(), kind);
     vec![
         ("a message as ciphertext", delivery(&room, ada(), Kind::MessageSent(ciphertext().message))),
+        ("an answer to ciphertext, as ciphertext", {
+            let quote = Quote {
+                message: MessageId::parse(OTHER).unwrap(),
+                content: Some("b2xk".into()),
+                encrypted: true,
+                sender: Some(ben().id),
+            };
+            let answer = Message { reply_to: Some(quote), ..ciphertext().message };
+            delivery(&room, ada(), Kind::MessageSent(answer))
+        }),
         ("an edit as ciphertext", {
             let edited = Kind::MessageEdited { message, content: "bmV3".into(), encrypted: true };
             delivery(&room, ada(), edited)

@@ -156,7 +156,7 @@ export class Room {
     this.typing.stop();
     // A message is written into the present.
     if (!this.history.live) await this.history.toNewest().catch(() => {});
-    const quote = replyTo && { messageId: replyTo.messageId, content: replyTo.content, senderId: replyTo.senderId };
+    const quote = replyTo && { messageId: replyTo.messageId, content: replyTo.content, encrypted: replyTo.encrypted, senderId: replyTo.senderId };
     const shown = { ...message, replyTo: quote ?? undefined, senderId: session.me, senderName: session.name };
     this.timeline.put({ ...shown, status: "pending", mine: true, wire: message });
     this.#changed("messages", { mine: true });

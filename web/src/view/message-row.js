@@ -54,9 +54,9 @@ export function text(content, names) {
   });
 }
 
-function quote(room, { messageId, content, senderId }, act) {
+function quote(room, { messageId, content, encrypted, senderId }, act) {
   const known = room.timeline.find(messageId);
-  const words = known ? inWords(known) : content ?? "Message deleted";
+  const words = known ? inWords(known) : content === undefined ? "Message deleted" : inWords({ content, encrypted });
   const who = senderId ?? known?.senderId;
   const label = who ? element("strong", {}, room.session.people.name(who)) : null;
   return button([label, element("span", {}, words)], () => act.jump(messageId), { className: "quote", title: "Go to that message" });

@@ -171,14 +171,17 @@ async fn count(tx: &mut PgConnection, batch: &Batch) -> Result<HashMap<String, i
 async fn insert_messages(tx: &mut PgConnection, batch: &Batch, numbers: &[i64]) -> Result<(), sqlx::Error> {
     const INSERT: &str = "\
         INSERT INTO messages (id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted) \
+            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted, \
+            reply_to_encrypted) \
         SELECT id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata::json, temp_id, time, mentions, encrypted \
+            reply_to_id, reply_to_content, reply_to_sender, metadata::json, temp_id, time, mentions, encrypted, \
+            reply_to_encrypted \
         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], \
             $8::text[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], \
-            $15::timestamptz[], $16::text[], $17::boolean[]) \
+            $15::timestamptz[], $16::text[], $17::boolean[], $18::boolean[]) \
         AS new (id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted)";
+            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted, \
+            reply_to_encrypted)";
     macro_rules! each {
         (|$placed:pat_param, $message:pat_param| $value:expr) => {
             batch.sent().map(|($placed, $message)| $value).collect::<Vec<_>>()
@@ -202,6 +205,7 @@ async fn insert_messages(tx: &mut PgConnection, batch: &Batch, numbers: &[i64]) 
         .bind(each!(|placed, _| At(placed.time)))
         .bind(each!(|_, message| mentions_column(&message.mentions)))
         .bind(each!(|_, message| message.encrypted))
+        .bind(each!(|_, message| message.reply_to.as_ref().is_some_and(|quote| quote.encrypted)))
         .execute(tx)
         .await?;
     Ok(())

@@ -74,7 +74,7 @@ pub(super) async fn changes(
         " WHERE m.room_id = $1 AND m.seq > $3 AND m.seq <= $4 AND m.deleted_at IS NULL ORDER BY m.seq LIMIT $5)",
         " UNION ALL ",
         "(SELECT NULL, c.seq, c.room_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,",
-        " c.time, NULL, NULL, NULL, NULL, NULL, c.payload FROM room_changes c",
+        " c.time, NULL, NULL, NULL, NULL, NULL, NULL, c.payload FROM room_changes c",
         " WHERE c.room_id = $1 AND c.seq > $3 AND c.seq <= $4 ORDER BY c.seq LIMIT $5)",
         " ORDER BY seq LIMIT $5) e ON true ORDER BY e.seq"
     );

@@ -133,8 +133,9 @@ async fn count(tx: &mut SqliteConnection, batch: &Batch) -> Result<HashMap<Strin
 async fn insert_messages(tx: &mut SqliteConnection, batch: &Batch, numbers: &[i64]) -> Result<(), sqlx::Error> {
     const INSERT: &str = "\
         INSERT INTO messages (id, seq, room_id, no, sender_id, sender_name, sender_avatar, content, type, \
-            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+            reply_to_id, reply_to_content, reply_to_sender, metadata, temp_id, time, mentions, encrypted, \
+            reply_to_encrypted) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     for ((placed, message), number) in batch.sent().zip(numbers) {
         let quote = message.reply_to.as_ref();
         query(INSERT)
@@ -155,6 +156,7 @@ async fn insert_messages(tx: &mut SqliteConnection, batch: &Batch, numbers: &[i6
             .bind(At(placed.time))
             .bind(mentions_column(&message.mentions))
             .bind(message.encrypted)
+            .bind(quote.is_some_and(|quote| quote.encrypted))
             .execute(&mut *tx)
             .await?;
     }

@@ -203,8 +203,14 @@ pub async fn what_was_written_comes_back_verbatim(mut trial: Trial) {
     let quoted = MessageId::now();
     let quotes = [
         None,
-        Some(Quote { message: quoted, content: None, sender: None }),
-        Some(Quote { message: quoted, content: Some(texts[1].into()), sender: Some(UserId::trusted("q")) }),
+        Some(Quote { message: quoted, content: None, encrypted: false, sender: None }),
+        Some(Quote {
+            message: quoted,
+            content: Some(texts[1].into()),
+            encrypted: false,
+            sender: Some(UserId::trusted("q")),
+        }),
+        Some(Quote { message: quoted, content: Some("q83v".into()), encrypted: true, sender: None }),
     ];
     let mut expected = Vec::new();
     let mut events = Vec::new();

@@ -110,7 +110,7 @@ pub async fn neither_ciphertext_nor_what_is_deleted_is_found_and_an_edit_changes
 pub async fn replies_are_read_by_what_they_answer(mut trial: Trial) {
     let (first, other) = (text("r", "a", "first"), text("r", "a", "other"));
     let answer = |to: &Event, words: &str| {
-        let reply_to = Some(Quote { message: id_of(to), content: None, sender: None });
+        let reply_to = Some(Quote { message: id_of(to), content: None, encrypted: false, sender: None });
         event("r", "b", Kind::MessageSent(Message { reply_to, ..content(words) }))
     };
     let gone = answer(&first, "gone");

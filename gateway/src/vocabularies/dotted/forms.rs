@@ -65,6 +65,9 @@ struct QuoteForm<'a> {
     message_id: MessageId,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
+    /// The content is ciphertext.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    encrypted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     sender_id: Option<&'a UserId>,
 }
@@ -83,6 +86,7 @@ impl<'a> From<Said<'a>> for MessageForm<'a> {
             reply_to: message.reply_to.as_ref().map(|quote| QuoteForm {
                 message_id: quote.message,
                 content: quote.content.as_deref(),
+                encrypted: quote.encrypted,
                 sender_id: quote.sender.as_ref(),
             }),
             metadata: said.metadata(),

@@ -1,0 +1,3 @@
+-- As migrations/postgres.
+
+ALTER TABLE messages ADD COLUMN reply_to_encrypted INTEGER NOT NULL DEFAULT 0;
