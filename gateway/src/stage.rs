@@ -9,6 +9,7 @@ use parlor_core::event::{Actor, Event, Kind, Message, MessageType, Room, RoomKin
 use parlor_core::ids::{EventId, MessageId, Offset, Partition, RoomId, UserId};
 use parlor_core::membership::{Change, nameless};
 use parlor_core::ports::blobs::Blobs;
+use parlor_core::ports::fanout::Fanout;
 use parlor_core::ports::files::Storage;
 use parlor_core::ports::log::{Log, Position};
 use parlor_core::ports::store::{Store, Stored};
@@ -112,6 +113,16 @@ impl Stage {
         let event = Event { id: EventId::now(), room: room.clone(), actor: user(who), kind };
         self.log.append(&event).expect("taken").await.expect("appended");
         MessageId(event.id.0)
+    }
+
+    /// Gives the fan-out what the log has: of a partition that it knows nothing of, what lies behind `from`.
+    pub(crate) async fn deliver(&self, from: Offset) {
+        for partition in (0..self.log.partitions()).map(Partition) {
+            let next = self.log.ends(partition).await.expect("ends").next;
+            let at = self.memory.claim(partition, Position { offset: from, digest: 0 }).await.expect("claimed");
+            let range = self.log.read_range(partition, at.offset, Offset(next.0 - 1), 1 << 24).await.expect("records");
+            self.memory.apply(partition, at, &range.records).await.expect("applied");
+        }
     }
 
     /// Stores what the log has.

@@ -160,6 +160,34 @@ test("rooms that were joined, left and entered while the client was away are as 
   assert.deepEqual(listener.contents(left), names(2, "before "));
 });
 
+test("what was said and taken back while clients were away is told to none of them, nor in catching up", async (t) => {
+  const { ann, ben, a, b, listener, roomId: own } = await pair(t);
+  const roomId = await newGroup({ user: ann, socket: a }, [{ user: ben, socket: b }], "Theirs");
+  await settled(listener);
+  await goAway(b);
+  for (const room of [own, roomId]) {
+    const [secret] = await sendAll(a, room, ["a secret", "no secret"]);
+    // Of one room he is out when it is taken back: that comes behind what he may read.
+    if (room === roomId) await done(a, "room.members.remove", { roomId, memberIds: [ben.id] });
+    const gone = heard(a, "message.deleted", ({ messageId }) => messageId === secret.messageId);
+    await done(a, "message.delete", { messageId: secret.messageId, roomId: room });
+    await gone;
+  }
+  assert.equal(await comeBack(b), true);
+  await until("Ben hears the end of both", () => listener.of(own, "message.deleted").length === 1 && listener.of(roomId, "room.left").length === 1);
+  for (const room of [own, roomId]) assert.deepEqual(listener.contents(room), ["no secret"]);
+  for (const [socket, room] of [[a, own], [a, roomId], [b, own], [b, roomId]]) {
+    const events = [];
+    for (let after = "0", more = true; more; ) {
+      const page = await until("it may be read", () => done(socket, "message.sync", { roomId: room, after, limit: 2 }));
+      events.push(...page.events);
+      [after, more] = [page.nextCursor, page.hasMore];
+    }
+    const contents = events.map(({ data }) => data.content).filter((content) => /secret/.test(content));
+    assert.deepEqual(contents, ["no secret"]);
+  }
+});
+
 test("a client that is cut off right after it was told of a room is in it when it is back", async (t) => {
   const [ann, ben] = [newUser("Ann"), newUser("Ben")];
   const a = await connect(t, ann);

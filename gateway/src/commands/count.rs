@@ -60,7 +60,7 @@ async fn read(
     loop {
         let mut page = shared.ports.search.counted(room, partition, below, offset, limit).await.map_err(busy)?;
         if Seq::new(generation, page.applied) >= end {
-            quotes::forget_gone(shared, page.rows.iter_mut().map(|message| &mut message.message), &[]).await;
+            quotes::forget_gone_of(shared, &mut page.rows, &[]).await;
             veil::veil(shared, room, below, &mut page.rows).await?;
             return Ok(page);
         }

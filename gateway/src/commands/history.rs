@@ -95,7 +95,7 @@ async fn cached(
         messages.sort_by_key(|message| std::cmp::Reverse(message.seq));
         let has_more = messages.len() > limit;
         messages.truncate(limit);
-        quotes::forget_gone(shared, messages.iter_mut().map(|message| &mut message.message), &events.events).await;
+        quotes::forget_gone_of(shared, &mut messages, &events.events).await;
         (has_more || events.whole).then_some((messages, has_more))
     };
     let found = found.await;

@@ -50,7 +50,7 @@ where
     if tail.raw {
         drop_resends(shared, &mut messages, &tail.events).await?;
     }
-    quotes::forget_gone(shared, messages.iter_mut().map(|message| &mut message.message), &tail.events).await;
+    quotes::forget_gone_of(shared, &mut messages, &tail.events).await;
     veil::veil(shared, ask.room, ceiling, &mut messages).await?;
     Ok((messages, has_more))
 }

@@ -46,7 +46,7 @@ async fn read(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Ve
     pinned.retain(|message| message.room == *room && order.contains(&message.id));
     pinned.sort_by_key(|message| order.iter().position(|id| *id == message.id));
     pinned.truncate(PINS);
-    quotes::forget_gone(shared, pinned.iter_mut().map(|message| &mut message.message), &tail.events).await;
+    quotes::forget_gone_of(shared, &mut pinned, &tail.events).await;
     Ok(pinned)
 }
 

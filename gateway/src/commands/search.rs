@@ -52,7 +52,7 @@ async fn find(shared: &Arc<Shared>, caller: &Caller, search: &Search) -> Result<
     })?;
     let more = found.len() > limit;
     found.truncate(limit);
-    quotes::forget_gone(shared, found.iter_mut().map(|message| &mut message.message), &[]).await;
+    quotes::forget_gone_of(shared, &mut found, &[]).await;
     let next = found.last().filter(|_| more).map(|last| Place { time: last.time, message: last.id });
     let hit = |message: StoredMessage| {
         let shown = terms.highlight(&message.message.content);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use parlor_core::command::Cursor;
 use parlor_core::error::ChatError;
 use parlor_core::event::{Delivery, Kind};
-use parlor_core::ids::{MessageId, RoomId, Seq};
+use parlor_core::ids::{RoomId, Seq};
 
-use super::{Reply, find, history, page, quotes, veil};
+use super::quotes::Known;
+use super::{Reply, find, history, quotes, veil};
 use crate::Shared;
 use crate::caller::Caller;
-use crate::hub::{self, Gap, Unread};
+use crate::hub::{self, Gap, Past, Unread};
 use crate::vocabularies::{Answer, Changes};
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, after: Cursor, limit: u32, reply: Reply) {
@@ -42,49 +43,25 @@ async fn read(
     }
     let limit = usize::try_from(limit).unwrap_or(1).max(1);
     let gap = Gap { after, through };
-    let (mut events, mut seen) = hub::page(&shared.ports, room, gap, limit).await.map_err(|error| match error {
+    let past = hub::page(shared, room, gap, limit).await.map_err(|error| match error {
         Unread::TooLong => ChatError::busy("what happened since is not stored yet"),
         Unread::Unavailable(error) => unread(&error),
     })?;
+    let Past { mut events, through: mut seen, gone } = past;
     if events.len() > limit {
         events.truncate(limit);
         seen = events.last().map_or(seen, |last| last.seq);
     }
-    as_now(shared, room, &mut events).await?;
-    veil::veil_events(shared, room, below, &mut events).await?;
-    Ok((events, seen, seen < through))
-}
-
-/// Leaves out messages that are deleted, wherever the events came from: the store knows, and what it does not have yet
-/// is in the tail. Quotes of deleted ones are left out too.
-async fn as_now(shared: &Arc<Shared>, room: &RoomId, events: &mut Vec<Delivery>) -> Result<(), ChatError> {
-    let asked: Vec<MessageId> = events.iter().filter_map(quotes::sent).collect();
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let heads = page::heads(shared, room).await;
-    let tail = match shared.ports.store.position(shared.ports.log.partition_of(room)).await {
-        Ok(position) => page::tail(shared, room, position.offset, heads.as_ref()).await?.events,
-        Err(error) => since(shared, room, events).await.ok_or_else(|| history::busy(error))?,
-    };
-    let gone = quotes::gone(shared, &asked, &tail).await;
-    events.retain(|delivery| quotes::sent(delivery).is_none_or(|message| !gone.contains(&message)));
-    let messages = events.iter_mut().filter(|delivery| quotes::sent(delivery).is_some()).filter_map(|delivery| {
+    let there = events.iter().filter_map(hub::sent).collect();
+    let messages = events.iter_mut().filter(|delivery| hub::sent(delivery).is_some()).filter_map(|delivery| {
         match &mut Arc::make_mut(&mut delivery.event).kind {
             Kind::MessageSent(message) => Some(message),
             _ => None,
         }
     });
-    quotes::forget_gone(shared, messages, &tail).await;
-    Ok(())
-}
-
-/// All that happened since the first of these events, if the recent cache has it: it misses nothing behind what it has.
-async fn since(shared: &Shared, room: &RoomId, events: &[Delivery]) -> Option<Vec<Delivery>> {
-    let first = events.first()?.seq;
-    let fanout = &shared.ports.fanout;
-    let cached = fanout.recent(room, Seq(first.0.saturating_sub(1)), Seq::MAX, fanout.remembers()).await.ok()?;
-    cached.first().is_some_and(|cached| cached.seq == first).then_some(cached)
+    quotes::forget_gone(shared, messages, Known { gone, there }).await;
+    veil::veil_events(shared, room, below, &mut events).await?;
+    Ok((events, seen, seen < through))
 }
 
 fn unread(error: &parlor_core::ports::Unavailable) -> ChatError {

@@ -13,7 +13,7 @@ use parlor_core::ids::{RoomId, Seq};
 use parlor_core::time::Timestamp;
 
 use super::chain::Gap;
-use super::gaps::{self, Unread};
+use super::gaps::{self, Past, Unread};
 use super::{ALWAYS, Frames, opened, ring};
 use crate::Shared;
 use crate::client::Client;
@@ -150,8 +150,8 @@ pub(crate) async fn up_to_leaving(
         let end =
             shared.hub.places.ends(vec![room.clone()]).await.ok().and_then(|ends| ends.first().copied().flatten());
         let Some(through) = end.and_then(|end| end.head).filter(|head| *head > after) else { return Ok(Caught::Left) };
-        match gaps::page(&shared.ports, room, Gap { after, through }, PAGE).await {
-            Ok((events, through)) => {
+        match gaps::page(shared, room, Gap { after, through }, PAGE).await {
+            Ok(Past { events, through, .. }) => {
                 if let Some(end) = hand_over(shared, client, room, &events, version).await {
                     return Ok(end);
                 }
@@ -213,7 +213,7 @@ fn next(
     if entry.clients.len() >= shared.config.rooms.connections_per_room {
         return Ok(Some(Step::Full));
     }
-    for delivery in page.iter().filter(|delivery| hears(client, delivery)) {
+    for delivery in page.iter().filter(|delivery| hears(shared, client, delivery)) {
         give(shared, client, delivery, entry.stream);
     }
     entry.join(client, after);
@@ -228,7 +228,7 @@ fn is_filled(shared: &Shared, room: &RoomId, gap: Gap) -> bool {
 /// Reads the beginning of a gap; if that is all of it, whoever comes next finds it in the ring.
 async fn read(shared: &Shared, room: &RoomId, gap: Gap) -> Result<(Vec<Delivery>, Option<Seq>), Unread> {
     let permit = shared.hub.repairs.acquire().await;
-    let (events, through) = gaps::page(&shared.ports, room, gap, PAGE).await?;
+    let Past { events, through, .. } = gaps::page(shared, room, gap, PAGE).await?;
     drop(permit);
     if through >= gap.through
         && let Some(entry) = shared.hub.shard(room).rooms.lock().get_mut(room)
@@ -249,7 +249,7 @@ async fn hand_over(
     let stream = shared.hub.stream(room);
     for delivery in events {
         let last = leaves(client, delivery, version);
-        if hears(client, delivery) {
+        if hears(shared, client, delivery) {
             if !has_room(client).await {
                 return Some(Caught::Gone);
             }
@@ -279,9 +279,11 @@ fn give(shared: &Arc<Shared>, client: &Arc<Client>, delivery: &Delivery, stream:
     }
 }
 
-/// Whether the client is told of this event through this room.
-fn hears(client: &Client, delivery: &Delivery) -> bool {
-    told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user))
+/// Whether the client is told of this event through this room: a message that was taken back meanwhile is told to
+/// nobody who was not there.
+fn hears(shared: &Shared, client: &Client, delivery: &Delivery) -> bool {
+    let gone = |message| shared.hub.recent.find(message).is_some_and(|place| place.deleted);
+    told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user)) && !gaps::sent(delivery).is_some_and(gone)
 }
 
 /// Whether it is the end of the client's being in the room by that version.

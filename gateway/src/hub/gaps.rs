@@ -1,14 +1,16 @@
 //! Reading what is missing: from the cache if its chain is whole, else from the store as far as that sees, and the rest
 //! from the log.
 
+use std::collections::HashSet;
+
 use parlor_core::event::{Delivery, Kind};
-use parlor_core::ids::{Offset, Partition, RoomId, Seq};
+use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
 use parlor_core::ports::log::Record;
 
 use super::chain::Gap;
-use crate::Ports;
+use crate::{Ports, Shared};
 
 /// Rows of one read from the store.
 const PAGE: usize = 500;
@@ -48,13 +50,54 @@ pub(crate) async fn read(ports: &Ports, room: &RoomId, gap: Gap) -> Result<Vec<D
 /// Bytes that one page takes from the log.
 const LOG_PAGE: usize = 4 * 1024 * 1024;
 
-/// The beginning of what happened in `room` within `gap`, in order, and how far it is complete: `gap.through` unless
-/// there is more than about `limit`, and always behind `gap.after`.
-pub(crate) async fn page(ports: &Ports, room: &RoomId, gap: Gap, limit: usize) -> Result<(Vec<Delivery>, Seq), Unread> {
-    if let Some(whole) = from_cache(ports, room, gap).await {
+/// What happened in a room behind a place, as it is told to who was not there.
+pub(crate) struct Past {
+    /// In order, without messages that were taken back since.
+    pub(crate) events: Vec<Delivery>,
+    /// How far that is complete.
+    pub(crate) through: Seq,
+    /// Messages that are known to be taken back, those left out among them; of stored ones the store knows more.
+    pub(crate) gone: HashSet<MessageId>,
+}
+
+/// The beginning of what happened in `room` within `gap`: as far as `gap.through` unless there is more than about
+/// `limit`, and always behind `gap.after`.
+///
+/// A message that was taken back, within the gap or behind it, is not in it: the store has none of them, and what that
+/// does not know yet the recent cache tells. (While both are away, or the store is further behind than that cache
+/// reaches, the text may be told; who may go on reading hears of its end in what follows.)
+pub(crate) async fn page(shared: &Shared, room: &RoomId, gap: Gap, limit: usize) -> Result<Past, Unread> {
+    let ports = &shared.ports;
+    let cached = ports.fanout.recent(room, gap.after, Seq::MAX, PAGE).await.unwrap_or_default();
+    let within = &cached[..cached.partition_point(|delivery| delivery.seq <= gap.through)];
+    let (mut events, through) = if spans(within, gap) {
         metrics::counter!("parlor_gap_repairs_total", "source" => "cache").increment(1);
-        return Ok((whole, gap.through));
-    }
+        (within.to_vec(), gap.through)
+    } else {
+        beyond_cache(ports, room, gap, limit).await?
+    };
+    let mut gone: HashSet<MessageId> = deletions(&events).chain(deletions(&cached)).collect();
+    let heard = |message| shared.hub.recent.find(message).is_some_and(|place| place.deleted);
+    gone.extend(events.iter().filter_map(sent).filter(|message| heard(*message)));
+    events.retain(|delivery| sent(delivery).is_none_or(|message| !gone.contains(&message)));
+    Ok(Past { events, through, gone })
+}
+
+/// The message that an event sent.
+pub(crate) fn sent(delivery: &Delivery) -> Option<MessageId> {
+    matches!(delivery.event.kind, Kind::MessageSent(_)).then(|| MessageId(delivery.event.id.0))
+}
+
+/// The messages that events took back.
+pub(crate) fn deletions(events: &[Delivery]) -> impl Iterator<Item = MessageId> {
+    events.iter().filter_map(|delivery| match delivery.event.kind {
+        Kind::MessageDeleted { message } => Some(message),
+        _ => None,
+    })
+}
+
+/// A page from the store, else from the log, and how far it is complete.
+async fn beyond_cache(ports: &Ports, room: &RoomId, gap: Gap, limit: usize) -> Result<(Vec<Delivery>, Seq), Unread> {
     let (partition, generation) = (ports.log.partition_of(room), ports.log.generation());
     match ports.store.changes(room, partition, gap.after, gap.through, limit).await {
         Ok(page) => {
@@ -84,7 +127,7 @@ pub(crate) async fn page(ports: &Ports, room: &RoomId, gap: Gap, limit: usize) -
 }
 
 /// The cache's part, if its prev chain spans the whole gap.
-pub(crate) async fn from_cache(ports: &Ports, room: &RoomId, gap: Gap) -> Option<Vec<Delivery>> {
+async fn from_cache(ports: &Ports, room: &RoomId, gap: Gap) -> Option<Vec<Delivery>> {
     let cached = ports.fanout.recent(room, gap.after, gap.through, PAGE).await.ok()?;
     spans(&cached, gap).then_some(cached)
 }
@@ -201,4 +244,69 @@ pub(crate) fn shows_in_history(kind: &Kind) -> bool {
             | Kind::MessageReacted { .. }
             | Kind::MessagePinned { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::event::RoomKind;
+
+    use super::*;
+    use crate::hub::Place;
+    use crate::stage::{Calls, Stage, user};
+
+    /// "before", "a secret", "after", and the secret taken back; the range of the two in the middle.
+    async fn set() -> (Stage, RoomId, MessageId, Gap) {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        stage.say(&room, "ann", "before").await;
+        let secret = stage.say(&room, "ann", "a secret").await;
+        stage.say(&room, "ann", "after").await;
+        stage.tell(&room, "ann", Kind::MessageDeleted { message: secret }).await;
+        let at = |offset| Seq::new(stage.shared.ports.log.generation(), Offset(offset));
+        let gap = Gap { after: at(0), through: at(2) };
+        (stage, room, secret, gap)
+    }
+
+    async fn said(stage: &Stage, room: &RoomId, gap: Gap) -> Vec<String> {
+        let past = page(&stage.shared, room, gap, 100).await.expect("read");
+        assert_eq!(past.through, gap.through);
+        let content = |delivery: &Delivery| match &delivery.event.kind {
+            Kind::MessageSent(message) => message.content.clone(),
+            other => format!("{other:?}"),
+        };
+        past.events.iter().map(content).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_behind_a_range_is_not_told_by_the_cache_and_nobody_else_is_asked() {
+        let (stage, room, secret, gap) = set().await;
+        stage.deliver(Offset::NONE).await;
+        let calls = Calls::default();
+        let past = {
+            let _counting = calls.count();
+            page(&stage.shared, &room, gap, 100).await.expect("read")
+        };
+        assert_eq!((past.events.len(), past.gone), (1, HashSet::from([secret])));
+        assert!(calls.of("changes") + calls.of("places") + calls.of("position") == 0);
+        assert_eq!(said(&stage, &room, gap).await, ["after"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_behind_a_range_is_not_told_by_the_store() {
+        let (stage, room, _, gap) = set().await;
+        stage.persist().await;
+        assert_eq!(said(&stage, &room, gap).await, ["after"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_behind_a_range_is_not_told_by_the_log_where_the_cache_or_this_gateway_knows() {
+        let (stage, room, secret, gap) = set().await;
+        assert_eq!(said(&stage, &room, gap).await, ["a secret", "after"], "the log alone");
+        let place = Place { room: room.clone(), sender: user("ann").id, seq: Some(gap.through), deleted: true };
+        stage.shared.hub.recent.note(secret, place);
+        assert_eq!(said(&stage, &room, gap).await, ["after"], "heard here");
+        let (stage, room, _, gap) = set().await;
+        stage.deliver(Offset(2)).await;
+        assert_eq!(said(&stage, &room, gap).await, ["after"], "the cache has the end of it");
+    }
 }

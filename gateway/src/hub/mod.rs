@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use catch_up::{Behind, Caught, catch_up, up_to_leaving};
 pub(crate) use chain::Gap;
 pub(crate) use enter::{ALWAYS, From, adds, enter, live_through, opened};
-pub(crate) use gaps::{Tail, Unread, page, shows_in_history, tail};
+pub(crate) use gaps::{Past, Tail, Unread, deletions, page, sent, shows_in_history, tail};
 pub(crate) use lately::{Heard, Words, heard, newest, reaches};
 pub(crate) use missed::{Missed, missed};
 pub(crate) use recent::{Place, Recent};

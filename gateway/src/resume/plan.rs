@@ -11,7 +11,7 @@ use parlor_core::time::Timestamp;
 use super::recall::Session;
 use super::track::ADDED;
 use crate::Shared;
-use crate::hub::{self, Gap, Missed, Unread};
+use crate::hub::{self, Gap, Missed, Past, Unread};
 
 /// Missed events that are given again; a client that missed more starts anew.
 const MISSED: usize = 1_000;
@@ -166,7 +166,7 @@ impl Total {
         for (room, (gap, _)) in &self.bounds {
             let mut gap = *gap;
             while gap.after < gap.through && sure <= MISSED {
-                let (events, through) = match hub::page(&shared.ports, room, gap, PAGE).await {
+                let Past { events, through, .. } = match hub::page(shared, room, gap, PAGE).await {
                     Err(Unread::TooLong) => return Ok(false),
                     page => page?,
                 };
@@ -198,7 +198,7 @@ async fn inbox_news(
     let mut gap = Gap { after, through };
     let mut news = Vec::new();
     while gap.after < gap.through {
-        let (events, through) = match hub::page(&shared.ports, inbox, gap, PAGE).await {
+        let Past { events, through, .. } = match hub::page(shared, inbox, gap, PAGE).await {
             Err(Unread::TooLong) => return Ok(None),
             page => page?,
         };
