@@ -245,7 +245,7 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
     let without = room.without(delivery.seq);
     let clients = without.as_deref().unwrap_or(&room.clients);
     expect(clients, delivery);
-    remember(shared, delivery);
+    remember(shared, room, delivery);
     room.deliver(delivery, clients);
     room.ring.push(Instant::now(), delivery);
     let age = Timestamp::now().0.saturating_sub(delivery.time.0).max(0);
@@ -305,21 +305,29 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
 }
 
 /// Takes note of what messages are where. Before anybody hears of it: who acts on what they heard finds it so.
-fn remember(shared: &Arc<Shared>, delivery: &Delivery) {
+fn remember(shared: &Shared, room: &Room, delivery: &Delivery) {
     let event = &delivery.event;
     match &event.kind {
         Kind::MessageSent(_) => {
-            let (room, sender) = (event.room.clone(), event.actor.id.clone());
-            let place = Place { room, sender, seq: Some(delivery.seq), deleted: false };
+            let (of, sender) = (event.room.clone(), event.actor.id.clone());
+            let place = Place { room: of, sender, seq: Some(delivery.seq), deleted: false };
             if shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place) && !event.room.is_of_channel() {
-                // Not under the room's lock.
-                let (shared, room, user, seq) =
-                    (shared.clone(), event.room.clone(), event.actor.id.clone(), delivery.seq);
-                tokio::spawn(async move { commands::has_sent(&shared, &room, &user, seq) });
+                sender_has_read(shared, room, delivery);
             }
         }
         Kind::MessageDeleted { message } => shared.hub.recent.delete(*message),
         _ => {}
+    }
+}
+
+/// Whose message comes back has read what precedes it, if others said something there since they last read.
+fn sender_has_read(shared: &Shared, room: &Room, delivery: &Delivery) {
+    let (id, sender) = (&delivery.event.room, &delivery.event.actor.id);
+    let known = shared.receipts.known(id, sender).read.seq;
+    let anothers = |said: &Delivery| said.event.actor.id != *sender && gaps::sent(said).is_some();
+    // The newest first: where others speak too, one of them is near.
+    if room.ring.behind(known).is_none_or(|said| said.rev().any(anothers)) {
+        commands::has_sent(shared, id, sender, delivery.seq);
     }
 }
 
@@ -430,6 +438,36 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
                     tracing::debug!(%error, "a channel could not be left");
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::event::{Event, Message, MessageType, RoomKind};
+    use parlor_core::ids::EventId;
+
+    use super::*;
+    use crate::receipts;
+    use crate::stage::{Stage, user};
+
+    #[tokio::test]
+    async fn who_speaks_has_read_what_others_said_and_nothing_is_noted_where_they_said_nothing() {
+        let stage = Stage::set().await;
+        let id = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let (shared, ann) = (&stage.shared, user("ann"));
+        let mut room = Room::new(&shared.hub.budget);
+        for (seq, who, read) in [(1, "ann", 0), (2, "ann", 0), (3, "ben", 0), (4, "ann", 4), (5, "ann", 4)] {
+            let kind = Kind::MessageSent(Message::new(MessageType::Text, "hi"));
+            let event = Arc::new(Event { id: EventId::now(), room: id.clone(), actor: user(who), kind });
+            // Each was sent from here.
+            let place = Place { room: id.clone(), sender: user(who).id, seq: None, deleted: false };
+            shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
+            let delivery = Delivery { prev: None, seq: Seq(seq), time: Timestamp::now(), event };
+            remember(shared, &room, &delivery);
+            room.ring.push(Instant::now(), &delivery);
+            receipts::settle_all(shared).await;
+            assert_eq!(shared.receipts.known(&id, &ann.id).read.seq, Seq(read), "at {seq}");
         }
     }
 }

@@ -46,7 +46,7 @@ impl Ring {
     }
 
     /// Everything behind `after`, if it is here.
-    pub(super) fn behind(&self, after: Seq) -> Option<impl ExactSizeIterator<Item = &Delivery>> {
+    pub(super) fn behind(&self, after: Seq) -> Option<impl DoubleEndedIterator<Item = &Delivery> + ExactSizeIterator> {
         let from = self.events.partition_point(|(_, delivery)| delivery.seq <= after);
         (after >= self.base).then(|| self.events.iter().skip(from).map(|(_, delivery)| delivery))
     }
