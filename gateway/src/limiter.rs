@@ -71,7 +71,7 @@ impl Limiter {
         if limit.is_none() {
             return Ok(());
         }
-        let ask = Ask { user: window, tier, limit, room: None, remember: None, said: None };
+        let ask = Ask { user: window, tier, limit, room: None, first: None, remember: None, said: None };
         self.admit_by(by, ask).await.map(|_| ())
     }
 }

@@ -79,6 +79,12 @@ impl Stage {
         Self { shared, store, memory, log, files, positions: Mutex::default(), _folder: folder }
     }
 
+    /// The same with a gateway that has heard of nothing so far.
+    pub(crate) fn with_another_gateway(self) -> Self {
+        let shared = Gateway::new(self.shared.config.clone(), self.shared.ports.clone()).shared;
+        Self { shared, ..self }
+    }
+
     /// A room with these members, the first its maker.
     pub(crate) async fn room(&self, id: &str, kind: RoomKind, members: &[&str]) -> RoomId {
         for member in members {

@@ -41,6 +41,23 @@ test("the same UUID tempId sent ten times from two gateways posts once", async (
   assert.deepEqual(await settled(), { live: ["only once"], stored: ["only once"] });
 });
 
+test("a resend that another gateway takes is acked with the place and the time of the first", async (t) => {
+  const ann = newUser("Ann");
+  const one = await connectOn(t, "gateway-1", ann);
+  const roomId = await newGroup({ user: ann, socket: one }, []);
+  for (const tempId of [randomUUID(), randomUUID()]) {
+    const first = await send(one, roomId, "only once", { tempId });
+    await until("it is stored", async () => (await storedIds(roomId)).includes(first.messageId));
+    await send(one, roomId, "behind it");
+    // It has the room only from now on, and has heard nothing of the first.
+    const two = await connectOn(t, "gateway-2", ann);
+    await until("the second socket may read", () => done(two, "message.history", { roomId }).then(() => true));
+    const again = await send(two, roomId, "only once", { tempId });
+    assert.deepEqual([again.messageId, again.seq, again.timestamp], [first.messageId, first.seq, first.timestamp]);
+    two.disconnect();
+  }
+});
+
 test("a UUID tempId is one message per sender and room, and a new one in another room", async (t) => {
   const ann = newUser("Ann");
   const socket = await connect(t, ann);

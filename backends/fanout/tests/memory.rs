@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parlor_core::event::{Actor, Ephemeral, Event, Kind, Member, Role};
-use parlor_core::ids::{EventId, Generation, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::fanout::{Fanout, Signal};
 use parlor_core::ports::limits::Limits;
 use parlor_core::ports::log::{Position, Record};
@@ -67,7 +67,12 @@ impl limits_contract::Subject for Subject {
     }
 
     async fn raise_version(&self, room: &RoomId, version: u64) {
-        apply_version(&*self.0, room, version).await;
+        let member = Member { user: ann(), role: Role::Member, joined_at: Timestamp(1) };
+        apply(&*self.0, room, EventId::now(), Kind::MemberJoined { member, members: 1, version }).await;
+    }
+
+    async fn deliver(&self, room: &RoomId, id: EventId) -> Seq {
+        apply(&*self.0, room, id, Kind::MessageDeleted { message: MessageId::now() }).await
     }
 }
 
@@ -103,12 +108,13 @@ impl sessions_contract::Subject for Subject {
     }
 }
 
-/// Applies an event that brings this membership version.
-async fn apply_version(fanout: &dyn Fanout, room: &RoomId, version: u64) {
-    let user = Actor { id: UserId::trusted("ann"), name: "ann".into(), avatar: None };
-    let member = Member { user: user.clone(), role: Role::Member, joined_at: Timestamp(1) };
-    let kind = Kind::MemberJoined { member, members: 1, version };
-    let event = Event { id: EventId::now(), room: room.clone(), actor: user, kind };
+fn ann() -> Actor {
+    Actor { id: UserId::trusted("ann"), name: "ann".into(), avatar: None }
+}
+
+/// Applies an event of a room on whose partition nothing happened yet. Returns its place.
+async fn apply(fanout: &dyn Fanout, room: &RoomId, id: EventId, kind: Kind) -> Seq {
+    let event = Event { id, room: room.clone(), actor: ann(), kind };
     let partition = parlor_core::partition::of(room, 4);
     let record = Record {
         partition,
@@ -119,7 +125,8 @@ async fn apply_version(fanout: &dyn Fanout, room: &RoomId, version: u64) {
         trace: None,
     };
     let held = fanout.claim(partition, Position::START).await.expect("claimed");
-    fanout.apply(partition, held, &[record]).await.expect("applied");
+    fanout.apply(partition, held, std::slice::from_ref(&record)).await.expect("applied");
+    record.seq
 }
 
 mod fanout {

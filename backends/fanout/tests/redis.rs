@@ -110,6 +110,23 @@ impl limits_contract::Subject for Subject {
         let key = format!("{}{{g1.p{partition}}}:v:{room}", self.config.prefix);
         self.command::<()>("SET", &[&key, &version.to_string()]).await;
     }
+
+    async fn deliver(&self, room: &RoomId, id: EventId) -> Seq {
+        let kind = Kind::MessageDeleted { message: MessageId::now() };
+        let event = Event { id, room: room.clone(), actor: nameless(&UserId::trusted("ann")), kind };
+        let partition = parlor_core::partition::of(room, 4);
+        let record = Record {
+            partition,
+            seq: Seq::new(Generation(1), Offset(0)),
+            time: Timestamp(1),
+            encoded: parlor_proto::encode(&event),
+            event: Ok(Arc::new(event)),
+            trace: None,
+        };
+        let held = self.redis.claim(partition, Position::START).await.expect("claimed");
+        self.redis.apply(partition, held, std::slice::from_ref(&record)).await.expect("applied");
+        record.seq
+    }
 }
 
 impl topics_contract::Subject for Subject {
@@ -222,7 +239,7 @@ async fn admit(redis: &Redis) -> Result<(), Duration> {
     let limit = Some(Limit { limit: 1_000_000, window: Duration::from_secs(60) });
     let room = RoomId::trusted("r");
     let began = Instant::now();
-    let ask = Ask { user: &user, tier: "message", limit, room: Some(&room), remember: None, said: None };
+    let ask = Ask { user: &user, tier: "message", limit, room: Some(&room), first: None, remember: None, said: None };
     redis.admit(ask).await.map(|_| ()).map_err(|_| began.elapsed())
 }
 
@@ -239,7 +256,7 @@ async fn the_entries_of_limits_vanish_by_themselves() {
     let said = Said { key: "room", digest: "d", token: "", window: WINDOW };
     for tier in ["message", "typing"] {
         let limit = Some(Limit { limit: 2, window: WINDOW });
-        let ask = Ask { user: &user, tier, limit, room: None, remember: None, said: Some(said) };
+        let ask = Ask { user: &user, tier, limit, room: None, first: None, remember: None, said: Some(said) };
         for _ in 0..3 {
             subject.redis.admit(ask.clone()).await.expect("Redis answers");
         }
@@ -277,7 +294,7 @@ async fn what_was_applied_and_admitted_is_remembered_for_the_hour_and_the_day_th
     assert!(matches!(applied, Ok(Applied::Done { .. })), "{applied:?}");
     let remember = Some(Remember { key: "k", id: MessageId::now() });
     let limit = Some(Limit { limit: 2, window: Duration::from_secs(60) });
-    let ask = Ask { user: &user, tier: "message", limit, room: None, remember, said: None };
+    let ask = Ask { user: &user, tier: "message", limit, room: None, first: None, remember, said: None };
     subject.redis.admit(ask).await.expect("Redis answers");
     // Ids are bytes in their keys, so that no text can name them here.
     let lives = async |kind: &str, seconds: i64| {

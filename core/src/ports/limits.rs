@@ -6,13 +6,14 @@ use async_trait::async_trait;
 
 use super::Unavailable;
 use crate::error::Limit;
-use crate::ids::{MessageId, RoomId, UserId};
+use crate::ids::{EventId, MessageId, RoomId, Seq, UserId};
 
 /// Sliding windows per (user, tier), a room's membership version, and remembered message ids. May forget.
 #[async_trait]
 pub trait Limits: Send + Sync + 'static {
     /// Counts one action of `user` against `limit` (a sliding window: at most `limit.limit` in any `limit.window`) and,
-    /// in the same round trip, reads the membership version of a room and remembers a message id.
+    /// in the same round trip, reads the membership version of a room and the place of an event there, and remembers a
+    /// message id.
     ///
     /// A refused action is not counted, and remembers nothing. `limit: None` counts nothing and never refuses.
     ///
@@ -33,6 +34,8 @@ pub struct Ask<'a> {
     pub limit: Option<Limit>,
     /// The room whose membership version is wanted.
     pub room: Option<&'a RoomId>,
+    /// An event of that room: wanted is where it was delivered, if it was in the last hour.
+    pub first: Option<EventId>,
     /// A key under which `id` is remembered for an hour, unless another id is already there.
     pub remember: Option<Remember<'a>>,
     /// What is said, to be compared with what was said last; `None` compares nothing.
@@ -70,6 +73,8 @@ pub struct Admission {
     pub version: Option<u64>,
     /// The id that holds for the key: the first one remembered.
     pub id: Option<MessageId>,
+    /// The place under which that event was delivered first; `None`: unknown here.
+    pub first: Option<Seq>,
     /// The same was said before.
     pub repeated: bool,
 }

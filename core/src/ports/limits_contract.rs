@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::limits::{Admission, Ask, Limits, Remember, Said};
 use crate::error::Limit;
-use crate::ids::{MessageId, RoomId, UserId};
+use crate::ids::{EventId, MessageId, RoomId, Seq, UserId};
 
 /// One promise a test.
 #[macro_export]
@@ -27,6 +27,7 @@ macro_rules! limits_contract {
             a_refused_action_remembers_nothing
             nothing_asked_is_nothing_answered
             the_version_of_a_room_is_read_in_the_same_trip
+            the_first_place_of_an_event_is_read_in_the_same_trip
             the_same_said_again_within_the_window_is_a_repetition_and_a_resend_is_none
             a_repetition_is_counted_and_remembers_nothing
         );
@@ -50,6 +51,8 @@ pub trait Subject: Send + Sync {
     async fn another(&self) -> Arc<dyn Limits>;
     /// Makes this the membership version of a room, as an event applied to the fan-out would.
     async fn raise_version(&self, room: &RoomId, version: u64);
+    /// Applies an event of this id to the fan-out, which knows nothing of the room's partition. Returns its place.
+    async fn deliver(&self, room: &RoomId, id: EventId) -> Seq;
 }
 
 fn user(id: &str) -> UserId {
@@ -63,7 +66,7 @@ fn per(limit: u32, window: Duration) -> Option<Limit> {
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn act(client: &dyn Limits, user: &UserId, tier: &str, limit: Option<Limit>) -> Option<Duration> {
-    let ask = Ask { user, tier, limit, room: None, remember: None, said: None };
+    let ask = Ask { user, tier, limit, room: None, first: None, remember: None, said: None };
     let Admission { retry_after, version, id, .. } = client.admit(ask).await.expect("an answer");
     assert_eq!((version, id), (None, None));
     retry_after
@@ -73,7 +76,7 @@ async fn remember(client: &dyn Limits, limit: Option<Limit>, key: &str, id: Mess
     let user = user("ann");
     let remember = Some(Remember { key, id });
     client
-        .admit(Ask { user: &user, tier: "message", limit, room: None, remember, said: None })
+        .admit(Ask { user: &user, tier: "message", limit, room: None, first: None, remember, said: None })
         .await
         .expect("an answer")
 }
@@ -174,7 +177,15 @@ mod promises {
     }
 
     pub async fn nothing_asked_is_nothing_answered<S: Subject>(subject: &S) {
-        let ask = Ask { user: &user("ann"), tier: "message", limit: None, room: None, remember: None, said: None };
+        let ask = Ask {
+            user: &user("ann"),
+            tier: "message",
+            limit: None,
+            room: None,
+            first: None,
+            remember: None,
+            said: None,
+        };
         let nothing = Admission::default();
         assert_eq!(subject.client().admit(ask).await.expect("an answer"), nothing);
     }
@@ -187,6 +198,7 @@ mod promises {
             tier: "message",
             limit: per(2, MINUTE),
             room: Some(&room),
+            first: None,
             remember: Some(Remember { key: "digest", id }),
             said: None,
         };
@@ -202,12 +214,34 @@ mod promises {
         assert_eq!(alone, Admission { version: Some(12), ..Admission::default() });
     }
 
+    pub async fn the_first_place_of_an_event_is_read_in_the_same_trip<S: Subject>(subject: &S) {
+        let (client, ann, room) = (subject.client(), user("ann"), RoomId::trusted("general"));
+        let (id, other) = (EventId::now(), EventId::now());
+        let ask = |first, limit| Ask {
+            user: &ann,
+            tier: "message",
+            limit,
+            room: Some(&room),
+            first: Some(first),
+            remember: None,
+            said: None,
+        };
+        assert_eq!(client.admit(ask(id, per(2, MINUTE))).await.expect("an answer"), Admission::default());
+        let seq = subject.deliver(&room, id).await;
+        let known = client.admit(ask(id, per(2, MINUTE))).await.expect("an answer");
+        assert_eq!((known.first, known.retry_after), (Some(seq), None));
+        for client in [client, subject.another().await] {
+            assert_eq!(client.admit(ask(id, None)).await.expect("an answer").first, Some(seq), "asked alone");
+            assert_eq!(client.admit(ask(other, None)).await.expect("an answer").first, None, "another event");
+        }
+    }
+
     pub async fn the_same_said_again_within_the_window_is_a_repetition_and_a_resend_is_none<S: Subject>(subject: &S) {
         let clients = [subject.client(), subject.another().await];
         let say = async |at: usize, who: &str, key: &str, digest: &str, token: &str| {
             let (user, window) = (user(who), Duration::from_millis(1_000));
             let said = Some(Said { key, digest, token, window });
-            let ask = Ask { user: &user, tier: "message", limit: None, room: None, remember: None, said };
+            let ask = Ask { user: &user, tier: "message", limit: None, room: None, first: None, remember: None, said };
             clients[at % 2].admit(ask).await.expect("an answer").repeated
         };
         assert!(!say(0, "ann", "k", "hi", "t1").await);
@@ -232,6 +266,7 @@ mod promises {
             tier: "message",
             limit: per(2, MINUTE),
             room: None,
+            first: None,
             remember: Some(Remember { key, id }),
             said: Some(Said { key: "k", digest: "hi", token, window: MINUTE }),
         };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use parlor_core::command::Send;
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, Event, Kind, Message, Quote, RoomKind};
-use parlor_core::ids::{MessageId, RoomId, Seq};
+use parlor_core::ids::{EventId, MessageId, RoomId, Seq};
 use parlor_core::ports::limits::{Ask, Remember, Said};
-use parlor_core::ports::log::Appended;
+use parlor_core::ports::log::{Appended, Pending};
 use sha2::Digest;
 use uuid::Uuid;
 
@@ -20,10 +20,11 @@ use crate::vocabularies::Answer;
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply: Reply) {
     let accepted = accept(shared, caller, &send).await;
-    let (id, pending, member) = match accepted {
-        Ok((id, pending, member)) => (id, pending, member.then(|| caller.user.id.clone())),
+    let Accepted { id, pending, member, again } = match accepted {
+        Ok(accepted) => accepted,
         Err(error) => return reply.refuse(&error),
     };
+    let member = member.then(|| caller.user.id.clone());
     if let Some(client) = caller.client() {
         typing::end(shared, client, &send.room).await;
     }
@@ -32,7 +33,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply
     tokio::spawn(async move {
         let Send { room, temp_id, .. } = send;
         let outcome = match append::answer(&shared, &room, pending).await {
-            Ok(appended) => Ok(first(&shared, &room, id, temp_id.is_some(), appended).await),
+            Ok(appended) => Ok(first(&shared, &room, id, temp_id.as_ref().map(|_| again), appended).await),
             Err(error) => Err(error),
         };
         // Who answers has read what they answer. Where the room is live, that is noted when the message comes back: of
@@ -53,13 +54,37 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply
     });
 }
 
+/// A message that is on its way into the log.
+struct Accepted {
+    id: MessageId,
+    pending: Pending,
+    /// Its sender keeps pointers in the room.
+    member: bool,
+    again: Again,
+}
+
+/// Whether a message was sent before, as the fan-out's memory says when it is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// Nothing is known of that.
+    Unknown,
+    /// Its id was given to an earlier one.
+    Known,
+    /// The earlier one is here.
+    At(Seq),
+}
+
 /// Where a message is for everybody: at its first record. One that was sent again is logged again, and left out by
-/// whoever reads the log.
-async fn first(shared: &Shared, room: &RoomId, id: MessageId, may_be_again: bool, appended: Appended) -> Appended {
-    let Some(seq) = appended.seq.filter(|_| may_be_again) else { return appended };
-    let heard = shared.hub.recent.find(id).and_then(|place| place.seq);
+/// whoever reads the log. `again`: `None` if it cannot have been.
+async fn first(shared: &Shared, room: &RoomId, id: MessageId, again: Option<Again>, appended: Appended) -> Appended {
+    let (Some(seq), Some(again)) = (appended.seq, again) else { return appended };
+    let heard = match again {
+        Again::At(first) => Some(first),
+        Again::Unknown | Again::Known => shared.hub.recent.find(id).and_then(|place| place.seq),
+    };
     // Where the room is not live, nobody here would have heard of it.
-    if heard.is_some_and(|heard| heard >= seq) || (heard.is_none() && shared.hub.stream(room) != 0) {
+    let unheard = heard.is_none() && again == Again::Unknown && shared.hub.stream(room) != 0;
+    if unheard || heard.is_some_and(|heard| heard >= seq) {
         return appended;
     }
     let lately = shared.hub.lately(room);
@@ -73,11 +98,7 @@ async fn first(shared: &Shared, room: &RoomId, id: MessageId, may_be_again: bool
 }
 
 /// Checks, and enqueues in the socket's order.
-async fn accept(
-    shared: &Arc<Shared>,
-    caller: &Caller,
-    send: &Send,
-) -> Result<(MessageId, parlor_core::ports::log::Pending, bool), ChatError> {
+async fn accept(shared: &Arc<Shared>, caller: &Caller, send: &Send) -> Result<Accepted, ChatError> {
     let user = &caller.user;
     let temp_uuid = send.temp_id.as_deref().and_then(|temp_id| Uuid::try_parse(temp_id).ok());
     let fixed = temp_uuid.map(|temp_id| MessageId::of_resend(&user.id, &send.room, temp_id));
@@ -97,14 +118,21 @@ async fn accept(
         token: token.as_deref().unwrap_or_default(),
         window,
     });
-    let ask = Ask { user: &user.id, tier: "message", limit, room: Some(&send.room), remember, said };
+    // In the same round trip: a resend through another gateway is answered with the first one's place.
+    let first = fixed.map(EventId::from);
+    let ask = Ask { user: &user.id, tier: "message", limit, room: Some(&send.room), first, remember, said };
     let admission = shared.limiter.admit(ask).await?;
     if admission.as_ref().is_some_and(|admission| admission.repeated) {
         metrics::counter!("parlor_spam_refused_total").increment(1);
         return Err(ChatError::new(Code::Spam, "you have said just that a moment ago"));
     }
-    let version = admission.as_ref().and_then(|admission| admission.version);
-    let id = admission.and_then(|admission| admission.id).unwrap_or(proposed);
+    let admission = admission.unwrap_or_default();
+    let (version, id) = (admission.version, admission.id.unwrap_or(proposed));
+    let again = match admission.first {
+        Some(first) => Again::At(first),
+        None if id != proposed => Again::Known,
+        None => Again::Unknown,
+    };
 
     let kind = may_send(shared, caller, &send.room, version).await?;
     files::refer(shared, &user.id, send, id).await?;
@@ -124,7 +152,7 @@ async fn accept(
     let event = Event { id: id.into(), room: send.room.clone(), actor: user.clone(), kind: Kind::MessageSent(message) };
     let pending = append::append(shared, &event)?;
     shared.hub.recent.note(id, Place { room: event.room, sender: event.actor.id, seq: None, deleted: false });
-    Ok((id, pending, kind != RoomKind::Channel))
+    Ok(Accepted { id, pending, member: kind != RoomKind::Channel, again })
 }
 
 /// Who may send: members by row; in a channel, whoever is in it on this socket, and requests.
@@ -200,5 +228,63 @@ async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote
             says(newer.unwrap_or_else(|| Words::of(&stored.message)), stored.sender.id)
         }
         _ => nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use parlor_core::event::MessageType;
+    use parlor_core::ids::Offset;
+    use parlor_core::time::Timestamp;
+
+    use super::*;
+    use crate::stage::{Stage, caller};
+
+    async fn send(stage: &Stage, room: &RoomId, temp_id: &str) -> (Accepted, Appended) {
+        let send = Send {
+            room: room.clone(),
+            content: "hello".into(),
+            kind: MessageType::Text,
+            reply_to: None,
+            metadata: None,
+            mentions: Vec::new(),
+            encrypted: false,
+            temp_id: Some(temp_id.into()),
+        };
+        let mut accepted = accept(&stage.shared, &caller("ann"), &send).await.expect("accepted");
+        let pending = std::mem::replace(&mut accepted.pending, Box::pin(std::future::pending()));
+        (accepted, pending.await.expect("appended"))
+    }
+
+    #[tokio::test]
+    async fn a_resend_that_another_gateway_took_first_is_known_for_one_and_has_the_first_ones_place() {
+        for temp_id in ["0190a6f0-0000-4000-8000-000000000001", "temp_1"] {
+            let stage = Stage::set().await;
+            let room = stage.room("group_1", RoomKind::Group, &["ann"]).await;
+            let (accepted, before) = send(&stage, &room, temp_id).await;
+            assert_eq!(accepted.again, Again::Unknown, "{temp_id}");
+            stage.deliver(Offset::NONE).await;
+            stage.persist().await;
+            // As on a gateway that heard nothing of it, and has the room live only now.
+            let stage = stage.with_another_gateway();
+            let opening = hub::opened(&stage.shared, &room);
+            assert!(tokio::time::timeout(Duration::from_millis(10), opening).await.is_err(), "no hub runs here");
+            assert_ne!(stage.shared.hub.stream(&room), 0, "the room is about to be live");
+            let (again, after) = send(&stage, &room, temp_id).await;
+            assert_eq!(again.id, accepted.id);
+            assert_ne!(again.again, Again::Unknown, "{temp_id}");
+            assert_ne!(after.seq, before.seq);
+            let told = first(&stage.shared, &room, again.id, Some(again.again), after).await;
+            assert_eq!(told, before, "{temp_id}");
+            // Of a new one nobody is asked.
+            let (new, at) = send(&stage, &room, &Uuid::new_v4().to_string()).await;
+            let later = Appended { time: Timestamp(at.time.0 + 1), ..at };
+            assert_eq!(
+                (new.again, first(&stage.shared, &room, new.id, Some(new.again), later).await),
+                (Again::Unknown, later)
+            );
+        }
     }
 }

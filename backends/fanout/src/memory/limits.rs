@@ -94,7 +94,11 @@ impl State {
 impl Limits for Memory {
     async fn admit(&self, ask: Ask<'_>) -> Result<Admission, Unavailable> {
         self.reach().await?;
-        let version = ask.room.and_then(|room| self.shared.fanout.lock().version(room));
+        let (version, first) = {
+            let fanout = self.shared.fanout.lock();
+            let version = ask.room.and_then(|room| fanout.version(room));
+            (version, ask.room.and(ask.first).and_then(|id| fanout.seen(id)))
+        };
         let (mut state, now) = (self.shared.limits.lock(), Instant::now());
         state.forget_old(now);
         let retry_after = state.count(&ask, now);
@@ -109,6 +113,6 @@ impl Limits for Memory {
             }
             id = known.or(Some(remember.id));
         }
-        Ok(Admission { retry_after, version, id, repeated })
+        Ok(Admission { retry_after, version, id, first, repeated })
     }
 }

@@ -29,7 +29,8 @@
 
 use std::sync::Arc;
 
-use parlor_core::ids::{Generation, Offset, Partition, RoomId, Seq, UserId};
+use fred::types::Key;
+use parlor_core::ids::{EventId, Generation, Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::log::Position;
 
@@ -72,6 +73,13 @@ impl Keys {
     pub(super) fn room(&self, kind: &str, room: &RoomId) -> String {
         let partition = parlor_core::partition::of(room, self.partitions);
         format!("{}{{g{}.p{partition}}}:{kind}:{room}", self.prefix, self.generation.0)
+    }
+
+    /// The place under which an event of a room was seen.
+    pub(super) fn event(&self, room: &RoomId, id: EventId) -> Key {
+        let mut key = format!("{}i:", self.partition(self.partition_of(room))).into_bytes();
+        key.extend_from_slice(id.0.as_bytes());
+        Key::from(key.as_slice())
     }
 
     /// One user's leases on one channel.
