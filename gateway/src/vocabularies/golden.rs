@@ -133,7 +133,10 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         ),
         ("a deletion", delivery(&room, ada(), Kind::MessageDeleted { message: message_id() })),
         ("a new room", delivery(&room, ada(), Kind::RoomCreated { room: group(), members: vec![member(ada())] })),
-        ("a member joined", delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), members: 2, version: 2 })),
+        (
+            "a member joined",
+            delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), members: 2, version: 2 }),
+        ),
         ("a member left", {
             let left = Kind::MemberLeft { user: ben().id, name: ben().name, members: 1, version: 3 };
             delivery(&room, ben(), left)
@@ -159,13 +162,8 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         tell(title, &News::Delivery(delivery));
     }
     let (room, ben) = (group().id, user("user2", "Ben"));
-    let counted = |status, count| Ephemeral::Presence {
-        user: ben.id.clone(),
-        name: ben.name.clone(),
-        status,
-        count,
-        at: AT,
-    };
+    let counted =
+        |status, count| Ephemeral::Presence { user: ben.id.clone(), name: ben.name.clone(), status, count, at: AT };
     let presence = |status| counted(status, Some(2));
     let ephemeral = [
         ("typing", Ephemeral::Typing { user: ben.clone(), active: true }),

@@ -176,9 +176,7 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
             Some(Outgoing::new("message:pinned", &Changed { action, ..changed(*message) }))
         }
         Kind::MemberJoined { member, members, .. } => users(*members, "join", UserForm::from(&member.user)),
-        Kind::MemberLeft { user, name, members, .. } => {
-            users(*members, "leave", UserForm::new(user, Some(name), None))
-        }
+        Kind::MemberLeft { user, name, members, .. } => users(*members, "leave", UserForm::new(user, Some(name), None)),
         // However a user came into a room, made, added or joined, their own sockets hear it in these words.
         Kind::RoomAdded { room, .. } if in_inbox => Some(Outgoing::new(
             "cafe:joined",

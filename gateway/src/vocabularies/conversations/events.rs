@@ -33,11 +33,7 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
         News::Failed(error) => errors::failed(error),
         News::ServerFull => errors::failed(&server_full()),
         // The transport says why it closes, and its clients read their conversations by REST.
-        News::Closing(_)
-        | News::Authenticated { .. }
-        | News::AskToken
-        | News::Heartbeat
-        | News::Entered { .. } => {
+        News::Closing(_) | News::Authenticated { .. } | News::AskToken | News::Heartbeat | News::Entered { .. } => {
             return SmallVec::new();
         }
     }]

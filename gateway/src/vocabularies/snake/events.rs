@@ -188,11 +188,7 @@ fn said(news: &News<'_>) -> Option<Outgoing> {
         News::Waited(message) => Some(Outgoing::new("message", &MessageForm::from(Said::stored(message)))),
         News::Waiting { count } => Some(Outgoing::new("messages_waiting", &Waiting { count })),
         // Dotted's events of the connection; a snake client needs none of them.
-        News::Authenticated { .. }
-        | News::AskToken
-        | News::Recovered
-        | News::Entered { .. }
-        | News::Closing(_) => None,
+        News::Authenticated { .. } | News::AskToken | News::Recovered | News::Entered { .. } | News::Closing(_) => None,
     }
 }
 
