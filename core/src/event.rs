@@ -61,8 +61,8 @@ pub enum Kind {
     MemberJoined {
         /// Who, with their role.
         member: Member,
-        /// How many there are with them.
-        members: u32,
+        /// How many there are with them. `None` in records from before this was told.
+        members: Option<u32>,
         /// The room's membership version from now on.
         version: u64,
     },
@@ -72,8 +72,8 @@ pub enum Kind {
         user: UserId,
         /// Their display name.
         name: Arc<str>,
-        /// How many there are without them.
-        members: u32,
+        /// How many there are without them. `None` in records from before this was told.
+        members: Option<u32>,
         /// The room's membership version from now on.
         version: u64,
     },
@@ -425,8 +425,10 @@ pub enum Ephemeral {
         name: Arc<str>,
         /// To what.
         status: Status,
-        /// Who is in the room now: a channel's live users, a group's members. `None`: the user is in it no more.
+        /// Who is in the room now: a channel's live users, a group's members. `None`: that is not known here.
         count: Option<u32>,
+        /// The user is in the room no more, and that was told.
+        gone: bool,
         /// When: also how copies through several shared rooms are told apart.
         at: Timestamp,
     },

@@ -153,14 +153,19 @@ impl Memberships {
 
     /// Takes note of how many members a room has.
     pub(crate) fn learn_size(&self, room: &Room) {
+        self.learn_members(&room.id, room.version, room.member_count);
+    }
+
+    /// Takes note of how many members a room has by a version of its memberships.
+    pub(crate) fn learn_members(&self, room: &RoomId, version: u64, members: u32) {
         let mut sizes = self.sizes.lock();
-        if sizes.len() >= CAPACITY && !sizes.contains_key(&room.id) {
+        if sizes.len() >= CAPACITY && !sizes.contains_key(room) {
             // They are learned again as their rooms are used.
             sizes.clear();
         }
-        let known = sizes.entry(room.id.clone()).or_default();
-        if room.version >= known.0 {
-            *known = (room.version, room.member_count);
+        let known = sizes.entry(room.clone()).or_default();
+        if version >= known.0 {
+            *known = (version, members);
         }
     }
 

@@ -180,10 +180,10 @@ async fn the_log_tells_who_did_what_and_when_in_order() {
     let said = message(&world.room, "hi");
     let joined = Member { user: bob.clone(), role: Role::Member, joined_at: Timestamp(0) };
     let kinds = [
-        Kind::MemberJoined { member: joined, members: 2, version: 2 },
+        Kind::MemberJoined { member: joined, members: Some(2), version: 2 },
         Kind::MessagePinned { message: MessageId(said.id.0), on: true },
         Kind::MessageDeleted { message: MessageId(said.id.0) },
-        Kind::MemberLeft { user: bob.id.clone(), name: bob.name.clone(), members: 1, version: 3 },
+        Kind::MemberLeft { user: bob.id.clone(), name: bob.name.clone(), members: Some(1), version: 3 },
         Kind::RoomDeleted { version: 4 },
     ];
     let mut done = vec![said];

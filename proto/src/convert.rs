@@ -63,7 +63,7 @@ pub(crate) fn to_wire(event: &Event) -> wire::Event {
         }
         Kind::RoleChanged { member, version } => (
             wire::Kind::RoleChanged,
-            wire::MemberJoined { member: Some(member_to(member)), version: *version, members: 0 }.encode_to_vec(),
+            wire::MemberJoined { member: Some(member_to(member)), version: *version, members: None }.encode_to_vec(),
         ),
         Kind::UserBanned { user, name, until, version } => (
             wire::Kind::UserBanned,

@@ -14,10 +14,11 @@ pub(crate) fn to_wire(news: &Ephemeral) -> wire::Ephemeral {
         Ephemeral::Typing { user, active } => {
             News::Typing(wire::Typing { user: Some(actor_to(user)), active: *active })
         }
-        Ephemeral::Presence { user, name, status, count, at } => News::Presence(wire::Presence {
+        Ephemeral::Presence { user, name, status, count, gone, at } => News::Presence(wire::Presence {
             user: user.as_str().to_owned(),
             name: name.to_string(),
             count: *count,
+            gone: *gone,
             status: status.as_str().to_owned(),
             at: at.0,
         }),
@@ -60,6 +61,7 @@ pub(crate) fn from_wire(news: wire::Ephemeral) -> Result<Ephemeral, Malformed> {
             user: UserId::trusted(presence.user),
             name: presence.name.into(),
             count: presence.count,
+            gone: presence.gone,
             status: Status::parse(&presence.status)
                 .ok_or_else(|| Malformed(format!("unknown status {:?}", presence.status)))?,
             at: Timestamp(presence.at),

@@ -113,6 +113,7 @@ test("who is banned is told so, and out of the room; another one's ban is not th
   session.open("lobby");
   await settle();
   hear("room.banned", { roomId: "lobby", userId: "ben" });
+  hear("room.banned", { roomId: "lobby", userId: "ann", until: time(1) });
   assert.equal(session.list.has("lobby"), true);
   hear("room.banned", { roomId: "lobby", userId: "ann" });
   assert.equal(session.list.has("lobby"), false);

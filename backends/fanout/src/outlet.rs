@@ -75,7 +75,7 @@ mod tests {
 
     fn news(at: i64) -> Signal {
         let (user, name, status) = (UserId::trusted("u"), "U".into(), Status::Online);
-        let news = Ephemeral::Presence { user, name, status, count: None, at: Timestamp(at) };
+        let news = Ephemeral::Presence { user, name, status, count: None, gone: false, at: Timestamp(at) };
         Signal::Ephemeral(RoomId::trusted("r"), news)
     }
 

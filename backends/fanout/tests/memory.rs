@@ -68,7 +68,7 @@ impl limits_contract::Subject for Subject {
 
     async fn raise_version(&self, room: &RoomId, version: u64) {
         let member = Member { user: ann(), role: Role::Member, joined_at: Timestamp(1) };
-        apply(&*self.0, room, EventId::now(), Kind::MemberJoined { member, members: 1, version }).await;
+        apply(&*self.0, room, EventId::now(), Kind::MemberJoined { member, members: Some(1), version }).await;
     }
 
     async fn deliver(&self, room: &RoomId, id: EventId) -> Seq {

@@ -35,7 +35,7 @@ pub(super) fn newcomer(room: &Room) -> Role {
 /// The row of a new member, and what the room and they are told.
 pub(super) fn enter(decision: &mut Decision, actor: &Actor, member: Member) {
     decision.room.member_count += 1;
-    let (members, version) = (decision.room.member_count, decision.room.version);
+    let (members, version) = (Some(decision.room.member_count), decision.room.version);
     decision.tell(actor, Kind::MemberJoined { member: member.clone(), members, version });
     decision.members.push(member);
 }

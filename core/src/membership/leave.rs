@@ -23,7 +23,7 @@ pub(super) fn leave(known: &Known, user: &Actor) -> Result<Decision, ChatError> 
 /// The row of who is a member no more, and what the room and they are told.
 pub(super) fn exit(decision: &mut Decision, known: &Known, actor: &Actor, user: &Actor) {
     decision.room.member_count = decision.room.member_count.saturating_sub(1);
-    let (members, version) = (decision.room.member_count, decision.room.version);
+    let (members, version) = (Some(decision.room.member_count), decision.room.version);
     decision.tell(actor, Kind::MemberLeft { user: user.id.clone(), name: user.name.clone(), members, version });
     let removed = Kind::RoomRemoved { room: decision.room.id.clone(), version };
     decision.tell_inbox(&user.id, actor, removed);

@@ -123,7 +123,7 @@ impl<'a, S: Subject> Room<'a, S> {
 
     fn joined(&self, version: u64) -> Event {
         let member = Member { user: actor("bob"), role: Role::Member, joined_at: Timestamp(7) };
-        self.event(Kind::MemberJoined { member, members: 1, version })
+        self.event(Kind::MemberJoined { member, members: Some(1), version })
     }
 
     fn record(&self, offset: i64, event: Event) -> Record {

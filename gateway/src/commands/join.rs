@@ -187,7 +187,7 @@ pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &Ro
         if live.count <= shared.config.rooms.big {
             let (user, name, at) = (user.id.clone(), user.name.clone(), Timestamp::now());
             let (status, count) = (Status::Online, Some(live.count));
-            tell(shared, room, &Ephemeral::Presence { user, name, status, count, at }).await;
+            tell(shared, room, &Ephemeral::Presence { user, name, status, count, gone: false, at }).await;
         }
     }
     Some(live.count)

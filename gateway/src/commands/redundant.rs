@@ -13,7 +13,7 @@ use crate::Shared;
 use crate::hub;
 
 /// Records of the room's partition that are looked through at most for what the store does not have yet.
-const RECORDS: i64 = 2_000;
+const RECORDS: i64 = 100;
 
 /// What is known of a message that somebody is about to change.
 pub(super) struct Known {

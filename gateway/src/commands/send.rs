@@ -92,9 +92,14 @@ async fn first(shared: &Shared, room: &RoomId, id: MessageId, again: Option<Agai
         return Appended { seq: Some(delivery.seq), time: delivery.time };
     }
     match shared.ports.store.message(id).await {
-        Ok(Some(stored)) if stored.seq < seq => Appended { seq: Some(stored.seq), time: stored.time },
-        _ => Appended { seq: heard.or(Some(seq)), ..appended },
+        Ok(Some(stored)) if stored.seq < seq => return Appended { seq: Some(stored.seq), time: stored.time },
+        _ => {}
     }
+    let Some(heard) = heard else { return appended };
+    // It is not stored yet: the fan-out, which knows the place, has it in its cache.
+    let cached = shared.ports.fanout.recent(room, Seq(heard.0.saturating_sub(1)), heard, 1).await.unwrap_or_default();
+    let time = cached.first().map_or(appended.time, |delivery| delivery.time);
+    Appended { seq: Some(heard), time }
 }
 
 /// Checks, and enqueues in the socket's order.

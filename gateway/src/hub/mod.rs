@@ -252,6 +252,11 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a latency")]
     metrics::histogram!("parlor_send_to_device_seconds", "stage" => "bus").record(age as f64 / 1000.0);
     let event = &delivery.event;
+    if let Kind::MemberJoined { members: Some(members), version, .. }
+    | Kind::MemberLeft { members: Some(members), version, .. } = &event.kind
+    {
+        shared.memberships.learn_members(&event.room, *version, *members);
+    }
     match &event.kind {
         Kind::MemberJoined { member, .. } | Kind::RoleChanged { member, .. } => {
             shared.memberships.forget(&event.room, &member.user.id);
@@ -353,7 +358,7 @@ fn tell_out(client: &Client, ban: &Delivery) {
     let (Some(user), Some(version)) = (client.user(), ban.event.kind.version()) else { return };
     let kind = Kind::RoomRemoved { room: ban.event.room.clone(), version };
     let event = Event { id: EventId::now(), room: RoomId::inbox(&user.id), actor: ban.event.actor.clone(), kind };
-    client.tell(&News::Delivery(&Delivery { prev: None, seq: ban.seq, time: ban.time, event: Arc::new(event) }));
+    client.tell_all(&News::Delivery(&Delivery { prev: None, seq: ban.seq, time: ban.time, event: Arc::new(event) }));
 }
 
 /// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room

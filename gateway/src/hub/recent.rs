@@ -23,7 +23,7 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Recent {
     ring: Mutex<Ring>,
-    /// Reactions and pins that this gateway has handed to the log and not heard of yet, by message and user.
+    /// Changes of messages that this gateway has handed to the log and not heard of yet, by message and user.
     changing: Mutex<HashMap<(MessageId, UserId), usize>>,
 }
 

@@ -96,14 +96,20 @@ async fn tell(shared: &Arc<Shared>, ghosts: Ghosts) {
             tracing::warn!(%error, "the rooms of a dead gateway's user cannot be read; they are not told");
             Vec::new()
         });
-        let members = members.into_iter().map(|(room, size)| (room, size, Some(size)));
-        let left = channels.remove(&user).unwrap_or_default().into_iter().map(|(room, size)| (room, size, None));
-        for (room, size, count) in members.chain(left) {
+        let presence = |count, gone| {
+            let (user, name) = (user.clone(), name.clone());
+            Ephemeral::Presence { user, name, status, count, gone, at }
+        };
+        for (room, size) in members {
             if size > shared.config.rooms.big {
                 shared.presence.counting.later(&room);
             } else {
-                let news = Ephemeral::Presence { user: user.clone(), name: name.clone(), status, count, at };
-                publish(shared, &room, &news).await;
+                publish(shared, &room, &presence(Some(size), false)).await;
+            }
+        }
+        for (room, live) in channels.remove(&user).unwrap_or_default() {
+            if live <= shared.config.rooms.big {
+                publish(shared, &room, &presence(None, true)).await;
             }
         }
     }

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use parlor_core::event::{Actor, Ephemeral, RoomKind, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
@@ -38,6 +38,8 @@ use crate::vocabularies::{News, Vocabulary};
 const GRACE: Duration = Duration::from_secs(10);
 /// Leases ended side by side.
 const DEPARTING: usize = 32;
+/// Rooms told side by side.
+const TELLING: usize = 16;
 /// Between two heartbeats to sockets that speak snake (`snake-kafka.md`, Scalability 5).
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What could not be done is tried again after this.
@@ -183,23 +185,30 @@ async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId]) {
 /// Tells the rooms of a user that their presence changed; big rooms show counts instead.
 async fn announce(shared: &Shared, user: &Actor, rooms: &[RoomId], status: Status) -> Result<(), Unavailable> {
     let at = Timestamp::now();
-    for room in rooms.iter().filter(|room| room.inbox_owner().is_none()) {
-        let size = shared.memberships.size(room, &user.id);
-        if size.is_some_and(|members| members > shared.config.rooms.big) {
-            shared.presence.counting.later(room);
-            continue;
-        }
-        let known = shared.memberships.peek(room, &user.id);
-        let count = match known.is_some_and(|standing| standing.room.kind == RoomKind::Channel) {
-            // Who has no socket left was told to have left it.
-            true if status == Status::Offline && !shared.hub.has_user(room, &user.id) => None,
-            true => Some(shared.ports.presence.live(room, 1).await?.0),
-            false => size,
+    let rooms = rooms.iter().filter(|room| room.inbox_owner().is_none()).map(Ok);
+    let telling = futures_util::stream::iter(rooms).try_for_each_concurrent(TELLING, |room| async move {
+        let big = |count| count > shared.config.rooms.big;
+        let (count, gone) = if room.is_of_channel() {
+            // Who has no socket left in it was told to have left it.
+            let gone = status == Status::Offline && !shared.hub.has_user(room, &user.id);
+            let count = if gone { None } else { Some(shared.ports.presence.live(room, 1).await?.0) };
+            if count.is_some_and(big) {
+                // That somebody came or went was told with a count.
+                return Ok(());
+            }
+            (count, gone)
+        } else {
+            let size = shared.memberships.size(room, &user.id);
+            if size.is_some_and(big) {
+                shared.presence.counting.later(room);
+                return Ok(());
+            }
+            (size, false)
         };
         let (user, name) = (user.id.clone(), user.name.clone());
-        shared.ports.fanout.publish(room, &Ephemeral::Presence { user, name, status, count, at }).await?;
-    }
-    Ok(())
+        shared.ports.fanout.publish(room, &Ephemeral::Presence { user, name, status, count, gone, at }).await
+    });
+    telling.await
 }
 
 /// Renews the leases of everybody here, until `stop`, beside the other tasks of presence. It has no way to fail: a

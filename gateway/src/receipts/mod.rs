@@ -15,6 +15,7 @@ mod settle;
 mod unread;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,16 +37,25 @@ pub(crate) const READ_WITHIN: Duration = Duration::from_millis(200);
 pub(crate) const SLOWLY: Duration = Duration::from_secs(1);
 /// How often what is due is looked for.
 const TICK: Duration = Duration::from_millis(100);
-/// Receipts gathered at once; what comes beyond is dropped, and covered by a later one.
-const GATHERED: usize = 100_000;
-/// Pointers remembered, so that what is known is not told again.
-const KNOWN: usize = 200_000;
+/// Rooms are kept apart in so many parts: going through one of them holds up no delivery in the others.
+const PARTS: usize = 32;
+/// Receipts gathered at once in a part; what comes beyond is dropped, and covered by a later one.
+const GATHERED: usize = 16_384;
+/// Pointers remembered in a part, so that what is known is not told again.
+const KNOWN: usize = 16_384;
 
 #[derive(Default)]
 pub(crate) struct Receipts {
+    parts: [Part; PARTS],
+    hasher: RandomState,
+    counting: Mutex<HashMap<RoomId, Instant>>,
+}
+
+/// What is known of some rooms.
+#[derive(Default)]
+struct Part {
     gathered: Mutex<HashMap<(RoomId, UserId), Gathered>>,
     known: Mutex<HashMap<(RoomId, UserId), Pointers>>,
-    counting: Mutex<HashMap<RoomId, Instant>>,
 }
 
 struct Gathered {
@@ -54,14 +64,19 @@ struct Gathered {
 }
 
 impl Receipts {
+    fn part(&self, room: &RoomId) -> &Part {
+        let at = self.hasher.hash_one(room) % u64::try_from(PARTS).unwrap_or(1);
+        &self.parts[usize::try_from(at).unwrap_or(0)]
+    }
+
     /// A user has got so far in a room of which they are a member. It is told within `within`.
     pub(crate) fn note(&self, room: &RoomId, user: &UserId, to: Pointers, within: Duration) {
-        let key = (room.clone(), user.clone());
-        if self.known.lock().get(&key).is_some_and(|known| known.covers(&to)) {
+        let (part, key) = (self.part(room), (room.clone(), user.clone()));
+        if part.known.lock().get(&key).is_some_and(|known| known.covers(&to)) {
             return;
         }
         let due = Instant::now() + within;
-        let mut gathered = self.gathered.lock();
+        let mut gathered = part.gathered.lock();
         if let Some(waiting) = gathered.get_mut(&key) {
             waiting.to.raise(&to);
             waiting.due = waiting.due.min(due);
@@ -74,19 +89,19 @@ impl Receipts {
 
     /// How far a user has read as far as anybody here knows, told or about to be.
     fn read_here(&self, room: &RoomId, user: &UserId) -> Seq {
-        let key = (room.clone(), user.clone());
-        let gathered = self.gathered.lock().get(&key).map_or(Seq::ZERO, |waiting| waiting.to.read.seq);
-        gathered.max(self.known.lock().get(&key).map_or(Seq::ZERO, |known| known.read.seq))
+        let (part, key) = (self.part(room), (room.clone(), user.clone()));
+        let gathered = part.gathered.lock().get(&key).map_or(Seq::ZERO, |waiting| waiting.to.read.seq);
+        gathered.max(part.known.lock().get(&key).map_or(Seq::ZERO, |known| known.read.seq))
     }
 
     /// How far a user is known here to have got.
     pub(crate) fn known(&self, room: &RoomId, user: &UserId) -> Pointers {
-        self.known.lock().get(&(room.clone(), user.clone())).copied().unwrap_or_default()
+        self.part(room).known.lock().get(&(room.clone(), user.clone())).copied().unwrap_or_default()
     }
 
     /// A user has got so far, and that is in the log.
     fn learn(&self, room: &RoomId, user: &UserId, to: &Pointers) {
-        let mut known = self.known.lock();
+        let mut known = self.part(room).known.lock();
         if known.len() >= KNOWN {
             // Asked for again when they are needed.
             known.clear();
@@ -97,13 +112,15 @@ impl Receipts {
     /// What is due by now, by room.
     fn take_due(&self, now: Instant) -> HashMap<RoomId, Vec<(UserId, Pointers)>> {
         let mut due: HashMap<RoomId, Vec<(UserId, Pointers)>> = HashMap::new();
-        self.gathered.lock().retain(|(room, user), waiting| {
-            let keep = waiting.due > now;
-            if !keep {
-                due.entry(room.clone()).or_default().push((user.clone(), waiting.to));
-            }
-            keep
-        });
+        for part in &self.parts {
+            part.gathered.lock().retain(|(room, user), waiting| {
+                let keep = waiting.due > now;
+                if !keep {
+                    due.entry(room.clone()).or_default().push((user.clone(), waiting.to));
+                }
+                keep
+            });
+        }
         due
     }
 }

@@ -135,10 +135,10 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         ("a new room", delivery(&room, ada(), Kind::RoomCreated { room: group(), members: vec![member(ada())] })),
         (
             "a member joined",
-            delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), members: 2, version: 2 }),
+            delivery(&room, ben(), Kind::MemberJoined { member: member(ben()), members: Some(2), version: 2 }),
         ),
         ("a member left", {
-            let left = Kind::MemberLeft { user: ben().id, name: ben().name, members: 1, version: 3 };
+            let left = Kind::MemberLeft { user: ben().id, name: ben().name, members: None, version: 3 };
             delivery(&room, ben(), left)
         }),
         ("inbox: in a room made by another", delivery(&inbox, ada(), Kind::RoomAdded { room: group(), pair: vec![] })),
@@ -162,9 +162,11 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         tell(title, &News::Delivery(delivery));
     }
     let (room, ben) = (group().id, user("user2", "Ben"));
-    let counted =
-        |status, count| Ephemeral::Presence { user: ben.id.clone(), name: ben.name.clone(), status, count, at: AT };
-    let presence = |status| counted(status, Some(2));
+    let counted = |status, count, gone| {
+        let (user, name) = (ben.id.clone(), ben.name.clone());
+        Ephemeral::Presence { user, name, status, count, gone, at: AT }
+    };
+    let presence = |status| counted(status, Some(2), false);
     let ephemeral = [
         ("typing", Ephemeral::Typing { user: ben.clone(), active: true }),
         ("typing no more", Ephemeral::Typing { user: ben.clone(), active: false }),
@@ -172,7 +174,7 @@ fn each_news(mut tell: impl FnMut(&str, &News<'_>)) {
         ("away", presence(Status::Away)),
         ("busy", presence(Status::Busy)),
         ("offline", presence(Status::Offline)),
-        ("offline, and in the channel no more", counted(Status::Offline, None)),
+        ("offline, and in the channel no more", counted(Status::Offline, None, true)),
         ("entered a channel", Ephemeral::Entered { user: ben.clone(), count: 3 }),
         ("left a channel", Ephemeral::Exited { user: ben.clone(), count: 2 }),
     ];

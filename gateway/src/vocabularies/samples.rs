@@ -65,10 +65,10 @@ pub(super) fn deliveries() -> Vec<(&'static str, Delivery)> {
         ("a pin", delivery(&room, ada(), Kind::MessagePinned { message, on: true })),
         ("a pin removed", delivery(&room, ada(), Kind::MessagePinned { message, on: false })),
         ("a member added by another", {
-            delivery(&room, ada(), Kind::MemberJoined { member: member(Role::Member), members: 2, version: 2 })
+            delivery(&room, ada(), Kind::MemberJoined { member: member(Role::Member), members: Some(2), version: 2 })
         }),
         ("a member removed by another", {
-            delivery(&room, ada(), Kind::MemberLeft { user: ben().id, name: ben().name, members: 1, version: 3 })
+            delivery(&room, ada(), Kind::MemberLeft { user: ben().id, name: ben().name, members: Some(1), version: 3 })
         }),
         ("inbox: removed from a room by another", {
             delivery(&inbox, ada(), Kind::RoomRemoved { room: room.clone(), version: 3 })

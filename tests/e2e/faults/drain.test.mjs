@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mendAfter, stop, storedIds } from "../../lib/cluster.mjs";
 import { connectOn, gatewayOf, history, newChannel, newUser, randomUUID } from "../../lib/clients.mjs";
-import { until } from "../../lib/wait.mjs";
+import { heard, until } from "../../lib/wait.mjs";
 
 const COUNT = 200;
 
@@ -14,6 +14,8 @@ test("a gateway that drains loses and doubles nothing of clients with retries an
     const options = { transports, retries: 10, ackTimeout: 4_000 };
     senders.push({ name: `Sender${i}`, socket: await connectOn(t, "gateway-2", newUser(`Sender${i}`), options) });
   }
+  const listener = await connectOn(t, "gateway-2", newUser("Listener"), { transports: ["polling"] });
+  const parting = heard(listener, "connection.disconnect", () => true, 60_000);
   const reader = await connectOn(t, "gateway-1", newUser("Reader"));
   const roomId = await newChannel(...senders.map(({ socket }) => socket), reader);
   for (const sender of senders) {
@@ -32,6 +34,7 @@ test("a gateway that drains loses and doubles nothing of clients with retries an
   const behind = senders.map(({ acks }) => acks.length);
   assert.ok(behind.every((count) => count < COUNT), `in the middle of it: ${behind}`);
   await stop("gateway-2");
+  assert.deepEqual(await parting, { code: 4005, reason: "draining" }, "over polling too");
   await until("all are answered", () => senders.every(({ acks, failed }) => acks.length + failed.length === COUNT), { within: 60_000 });
 
   for (const { name, failed, back, parting, polls, socket } of senders) {

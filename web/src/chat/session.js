@@ -202,7 +202,8 @@ export class Session {
     "message.deleted": (deletion) => this.list.deleted(deletion),
     "room.created": (room) => this.#created(room),
     "room.updated": (room) => this.list.put(room.room ?? room),
-    "room.banned": ({ roomId, userId }) => this.own.has(userId) && this.#removed(roomId, "You are banned from that room"),
+    // One that is heard of only when it is over has put nobody out.
+    "room.banned": ({ roomId, userId, until }) => this.own.has(userId) && !(Date.parse(until) < Date.now()) && this.#removed(roomId, "You are banned from that room"),
     "room.deleted": ({ roomId }) => this.#removed(roomId, "The room was deleted"),
     "room.unread": ({ roomId, unreadCount }) => this.list.unread(roomId, unreadCount),
     "room.muted": ({ roomId, muted }) => this.list.put({ roomId, muted }),

@@ -155,8 +155,8 @@ async fn detach(connection: &mut PgConnection, old: &Old) -> Result<String, Unav
     }
 }
 
-/// 55P03: a lock was not to be had in time. 40P01: two waited for each other.
-fn is_locked(error: &sqlx::Error) -> bool {
+/// Whether a lock was not to be had in time (55P03), or two waited for each other (40P01).
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }

@@ -1,22 +1,46 @@
 //! Migrations, partitions ahead of time, and what is over.
 
+use std::time::Duration;
+
 use parlor_core::ports::Unavailable;
 use parlor_core::time::Timestamp;
+use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection, query, query_scalar};
 
+use super::archive::is_locked;
 use super::pool::Pool;
 use super::{Config, NAME};
+
+/// How long a try to migrate waits for a table.
+const LOCK: &str = "2s";
+/// Tries, and the pause between them, in which those who had to wait go first.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Brings the database's schema to this version. Several may ask at once; one does it. A database that is ahead is
 /// left as it is.
 ///
 /// # Errors
-/// The server is away, or a migration failed: the database is then as the migration before it left it.
+/// The server is away, a table was in use for a minute, or a migration failed: the database is then as the migration
+/// before it left it.
 pub async fn migrate(config: &Config) -> Result<(), Unavailable> {
-    // A migration may take longer than any statement of the service.
-    let options = config.connection()?.options([("statement_timeout", "0")]);
+    // A migration may take longer than any statement of the service. Who reads a long time, as a backup does, may hold
+    // it up; whoever comes then waits behind it, and so it does not wait long.
+    let options = config.connection()?.options([("statement_timeout", "0"), ("lock_timeout", LOCK)]);
     let mut connection = PgConnection::connect_with(&options).await.map_err(Pool::error)?;
-    crate::migrations::postgres().run(&mut connection).await.map_err(|error| Unavailable::new(NAME, error))?;
+    let mut tries = 1;
+    while let Err(error) = crate::migrations::postgres().run(&mut connection).await {
+        let locked = matches!(&error, MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_locked(error));
+        if !locked || tries == TRIES {
+            return Err(Unavailable::new(NAME, error));
+        }
+        tracing::warn!(
+            tries,
+            "a table that a migration changes is in use, or another process migrates; it is tried again"
+        );
+        tries += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
     connection.close().await.map_err(Pool::error)
 }
 

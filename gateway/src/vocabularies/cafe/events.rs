@@ -53,7 +53,9 @@ struct Changed<'a> {
 struct Users<'a> {
     cafe_id: &'a RoomId,
     /// Who is in it now: of a café, that is those who are there; of a group, its members.
-    user_count: u32,
+    /// None where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_count: Option<u32>,
     action: &'static str,
     /// Whose coming, going or status this is; none where only the number is told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +102,8 @@ struct Cafe<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     timestamp: Iso,
-    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
 }
 
 #[derive(Serialize)]
@@ -155,9 +158,10 @@ fn logged(delivery: &Delivery) -> Option<Outgoing> {
     let users = |user_count, action, user| {
         Some(Outgoing::new("users:update", &Users { cafe_id, user_count, action, user: Some(user) }))
     };
-    let cafe =
-        |cafe_id| Cafe { cafe_id, name: None, description: None, timestamp: Iso(delivery.time), seq: delivery.seq };
     let in_inbox = event.room.inbox_owner().is_some();
+    // An inbox's seq is none of the café's.
+    let seq = (!in_inbox).then_some(delivery.seq);
+    let cafe = |cafe_id| Cafe { cafe_id, name: None, description: None, timestamp: Iso(delivery.time), seq };
     match &event.kind {
         Kind::MessageSent(message) => {
             Some(Outgoing::new("message:new", &New { message: Said::live(delivery, message).into() }))
@@ -209,13 +213,14 @@ fn ephemeral(cafe_id: &RoomId, news: &Ephemeral) -> Option<Outgoing> {
             &Typing { cafe_id, user_id: &user.id, username: &user.name, is_typing: *active },
         )),
         // Who has left a café was told to have left, and has no status in it.
+        Ephemeral::Presence { gone: true, .. } => None,
         Ephemeral::Presence { user, name, status, count, .. } => {
             let name = (!name.is_empty()).then_some(&**name);
-            count.and_then(|count| users(count, "status", Some(UserForm::new(user, name, Some(status.as_str())))))
+            users(*count, "status", Some(UserForm::new(user, name, Some(status.as_str()))))
         }
-        Ephemeral::Entered { user, count } => users(*count, "join", Some(UserForm::from(user))),
-        Ephemeral::Exited { user, count } => users(*count, "leave", Some(UserForm::from(user))),
-        Ephemeral::OnlineCount { online } => users(*online, "status", None),
+        Ephemeral::Entered { user, count } => users(Some(*count), "join", Some(UserForm::from(user))),
+        Ephemeral::Exited { user, count } => users(Some(*count), "leave", Some(UserForm::from(user))),
+        Ephemeral::OnlineCount { online } => users(Some(*online), "status", None),
         Ephemeral::Receipt { user, delivered, read, messages, at } => {
             let receipts = receipts(*delivered, *read, messages);
             let (name, (_, message_ids)) = match (receipts.read, receipts.delivered) {
