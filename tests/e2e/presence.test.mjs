@@ -84,13 +84,15 @@ test("who shares a room is told that a user came online and, 10 s after the last
   ben.socket.close();
   // One socket is left: nothing changes.
   await done(ann.socket, "message.history", { roomId });
+  // The grace of the one that went first is over before that of the last.
+  await sleep(4_000);
   const offline = heard(ann.socket, "presence.offline", ({ userId }) => userId === ben.user.id, 20_000);
   const closed = Date.now();
   tab.close();
   const { lastSeen } = await offline;
   const after = Date.now() - closed;
   assert.ok(after > 9_000, `offline after ${after} ms, within the grace`);
-  assert.ok(!Number.isNaN(Date.parse(lastSeen)));
+  assert.ok(Math.abs(Date.parse(lastSeen) - closed) < 3_000, `last seen ${lastSeen}, closed ${new Date(closed).toISOString()}`);
   assert.deepEqual(updates.filter(({ userId }) => userId === ben.user.id).map(({ status }) => status), ["offline"]);
 
   const online = heard(ann.socket, "presence.online", ({ userId }) => userId === ben.user.id);
@@ -156,10 +158,12 @@ test("a change of presence is told to rooms and not to users: it costs as much i
       await done(ben.socket, "presence.status.update", { status });
       await Promise.all(told);
     }
+    // A publication is counted when Redis has answered: others may have heard it before.
+    await until("each is counted", async () => (await published()) - before >= 5);
     costs.push((await published()) - before);
     ben.socket.close();
     await sleep(500);
   }
   // One for each change; and a receipt or two that came late.
-  assert.ok(costs.every((cost) => cost >= 5 && cost < 15), `${costs} published`);
+  assert.ok(costs.every((cost) => cost < 15), `${costs} published`);
 });

@@ -31,9 +31,9 @@ pub trait Presence: Send + Sync + 'static {
     /// until it ends, or until the user takes a new lease or sets a status on another gateway, which ends it.
     async fn linger(&self, gateway: &str, user: &UserId) -> Result<(), Unavailable>;
 
-    /// Ends the lease of a user on a gateway, with its status, and notes the time as last seen; for a hidden one the
-    /// time at which it was hidden.
-    async fn depart(&self, gateway: &str, user: &UserId) -> Result<Moved, Unavailable>;
+    /// Ends the lease of a user on a gateway, with its status. They were last seen at `seen`, which has passed; where the
+    /// lease is hidden, when it was hidden.
+    async fn depart(&self, gateway: &str, user: &UserId, seen: Timestamp) -> Result<Moved, Unavailable>;
 
     /// Takes or renews a gateway's own lease. What [`Presence::bury`] has taken away is told once.
     async fn hold(&self, gateway: &str, lease: Duration) -> Result<Hold, Unavailable>;

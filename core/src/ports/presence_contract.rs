@@ -107,15 +107,16 @@ mod promises {
             presence.arrive(gateway, &[user("ann")]).await.expect("arrived");
         }
         let began = Timestamp::now();
-        let departs = presence.depart("gw-1", &user("ann")).await.expect("departed");
+        // What they did there was a while ago: that is when they were seen.
+        let earlier = began.plus_millis(-8_000);
+        let departs = presence.depart("gw-1", &user("ann"), earlier).await.expect("departed");
         assert_eq!(departs, Moved { before: Status::Online, after: Status::Online });
         assert_eq!(status(&*presence, "ann").await, Status::Online);
-        let departs = presence.depart("gw-2", &user("ann")).await.expect("departed");
+        sleep(0.1).await;
+        let departs = presence.depart("gw-2", &user("ann"), began).await.expect("departed");
         assert_eq!(departs, Moved { before: Status::Online, after: Status::Offline });
         let seen = presence.look(&[user("ann")]).await.expect("looked")[0];
-        assert_eq!(seen.status, Status::Offline);
-        let at = seen.last_seen.expect("noted");
-        assert!((at.0 - began.0).abs() < 5_000, "{at} is not about {began}");
+        assert_eq!((seen.status, seen.last_seen), (Status::Offline, Some(began)), "the latest of their leases");
         assert_eq!(presence.arrive("gw-1", &[user("ann")]).await.expect("arrived"), [online("ann")], "and back");
     }
 
@@ -132,7 +133,7 @@ mod promises {
         assert_eq!(set("gw-1", Status::Busy).await, moved(Status::Away, Status::Busy));
         assert_eq!(set("gw-2", Status::Online).await, moved(Status::Busy, Status::Busy));
         assert_eq!(status(&*presence, "ann").await, Status::Busy);
-        let depart = presence.depart("gw-1", &user("ann")).await.expect("departed");
+        let depart = presence.depart("gw-1", &user("ann"), Timestamp::now()).await.expect("departed");
         assert_eq!(depart, moved(Status::Busy, Status::Online));
     }
 
@@ -148,9 +149,9 @@ mod promises {
         assert_eq!(status(&*presence, "ann").await, Status::Offline, "renewing does not show it");
         assert_eq!(presence.arrive("gw-2", &[user("ann")]).await.expect("arrived"), [online("ann")], "another device");
         assert_eq!(status(&*presence, "ann").await, Status::Online);
-        let depart = presence.depart("gw-2", &user("ann")).await.expect("departed");
+        let depart = presence.depart("gw-2", &user("ann"), Timestamp::now()).await.expect("departed");
         assert_eq!(depart, Moved { before: Status::Online, after: Status::Offline });
-        presence.depart("gw-1", &user("ann")).await.expect("departed");
+        presence.depart("gw-1", &user("ann"), Timestamp::now()).await.expect("departed");
         assert_eq!(status(&*presence, "ann").await, Status::Offline);
     }
 
@@ -160,7 +161,7 @@ mod promises {
         presence.set_status("gw-1", &user("ann"), Status::Away).await.expect("set");
         presence.arrive("gw-1", &[user("ann")]).await.expect("renewed");
         assert_eq!(status(&*presence, "ann").await, Status::Away);
-        presence.depart("gw-1", &user("ann")).await.expect("departed");
+        presence.depart("gw-1", &user("ann"), Timestamp::now()).await.expect("departed");
         presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
         assert_eq!(status(&*presence, "ann").await, Status::Online, "a new lease begins online");
     }
@@ -184,7 +185,7 @@ mod promises {
         }
         presence.linger("gw-1", &user("ann")).await.expect("lingers");
         assert_eq!(set("gw-2", Status::Away).await, moved(Status::Online, Status::Away), "where they are now");
-        let depart = presence.depart("gw-1", &user("ann")).await.expect("departed");
+        let depart = presence.depart("gw-1", &user("ann"), Timestamp::now()).await.expect("departed");
         assert_eq!(depart, moved(Status::Away, Status::Away));
 
         presence.arrive("gw-1", &[user("ann")]).await.expect("arrived");
@@ -223,7 +224,7 @@ mod promises {
         sleep(0.1).await;
         presence.linger("gw-1", &user("ann")).await.expect("lingers");
         assert_eq!(presence.look(&[user("ann")]).await.expect("looked")[0], hidden);
-        presence.depart("gw-1", &user("ann")).await.expect("departed");
+        presence.depart("gw-1", &user("ann"), Timestamp::now()).await.expect("departed");
         let gone = presence.look(&[user("ann")]).await.expect("looked")[0];
         assert_eq!(gone, hidden, "last seen when they hid");
     }

@@ -362,11 +362,12 @@ fn tell_out(client: &Client, ban: &Delivery) {
 }
 
 /// What an inbox is about to say to these sockets of its owner. Called before it does, so that none is told of a room
-/// that its place leaves out.
+/// that its place leaves out, and who hears of a room and goes at once has gone from it.
 fn expect(clients: &[Arc<Client>], delivery: &Delivery) {
     if let Kind::RoomAdded { room, .. } = &delivery.event.kind {
         for client in clients {
             client.track.expect(&room.id);
+            client.enters(&room.id);
         }
     }
 }
@@ -379,7 +380,6 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
             for client in clients {
                 let (shared, client) = (shared.clone(), client.clone());
                 let (added, version) = (added.id.clone(), added.version);
-                client.enters(&added);
                 tokio::spawn(async move {
                     let entered = enter(&shared, &client, &added, From::Added, version).await;
                     client.enters_no_more(&added);

@@ -14,11 +14,12 @@ mod ghosts;
 mod seen;
 mod status;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 use parlor_core::event::{Actor, Ephemeral, RoomKind, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
@@ -55,6 +56,16 @@ pub(crate) struct State {
     seen: seen::Seen,
     changes: status::Changes,
     counting: counts::Counting,
+    leaving: Mutex<HashMap<UserId, Leaving>>,
+}
+
+/// A user's sockets that have gone and may be back.
+#[derive(Default)]
+struct Leaving {
+    /// Graces that are not over.
+    graces: usize,
+    /// The rooms that they were in.
+    rooms: HashSet<RoomId>,
 }
 
 impl State {
@@ -141,19 +152,37 @@ pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<
         commands::end_typing(shared, client, room).await;
         commands::exit_channel(shared, &user, room).await;
     }
-    let shared = shared.clone();
+    let (shared, seen) = (shared.clone(), Timestamp::now());
+    {
+        let mut leaving = shared.presence.leaving.lock();
+        let leaving = leaving.entry(user.id.clone()).or_default();
+        leaving.graces += 1;
+        leaving.rooms.extend(rooms);
+    }
     tokio::spawn(async move {
         if last {
             linger(&shared, &user).await;
         }
         tokio::time::sleep(GRACE).await;
-        if shared.clients.of(&user.id).is_empty() {
-            depart(&shared, &user, &rooms).await;
-        } else {
+        let all = grace_over(&shared, &user.id);
+        if !shared.clients.of(&user.id).is_empty() {
             // What is left of the user here may be weaker.
             status::refresh(&shared, &user.id).await;
+        } else if let Some(rooms) = all {
+            depart(&shared, &user, &rooms, seen).await;
         }
     });
+}
+
+/// A grace of the user's is over. The rooms that they have left, if it was the last one.
+fn grace_over(shared: &Shared, user: &UserId) -> Option<Vec<RoomId>> {
+    let mut all = shared.presence.leaving.lock();
+    let leaving = all.get_mut(user)?;
+    leaving.graces -= 1;
+    if leaving.graces > 0 {
+        return None;
+    }
+    all.remove(user).map(|leaving| leaving.rooms.into_iter().collect())
 }
 
 /// The user may be back in a moment, here or elsewhere. Best effort.
@@ -167,24 +196,35 @@ async fn linger(shared: &Shared, user: &Actor) {
     }
 }
 
-async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId]) {
+async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId], seen: Timestamp) {
     let hidden = shared.presence.changes.is_hidden(&user.id);
     let back = || !shared.clients.of(&user.id).is_empty();
     let name = shared.presence.name();
-    let Some(moved) = again(back, || shared.ports.presence.depart(&name, &user.id)).await else { return };
+    let Some(moved) = again(back, || shared.ports.presence.depart(&name, &user.id, seen)).await else { return };
     shared.presence.changes.forget(&user.id);
     if moved.after == Status::Offline {
-        shared.presence.seen.note(&user.id, Timestamp::now());
+        shared.presence.seen.note(&user.id, seen);
     }
     // Where the lease had run out before, nobody was told.
     if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
-        again(back, || announce(shared, user, rooms, moved.after)).await;
+        let at = if moved.after == Status::Offline { seen } else { Timestamp::now() };
+        again(back, || announce_at(shared, user, rooms, moved.after, at)).await;
     }
 }
 
 /// Tells the rooms of a user that their presence changed; big rooms show counts instead.
 async fn announce(shared: &Shared, user: &Actor, rooms: &[RoomId], status: Status) -> Result<(), Unavailable> {
-    let at = Timestamp::now();
+    announce_at(shared, user, rooms, status, Timestamp::now()).await
+}
+
+/// The same, of a change at that time: of who is offline, when they were last seen.
+async fn announce_at(
+    shared: &Shared,
+    user: &Actor,
+    rooms: &[RoomId],
+    status: Status,
+    at: Timestamp,
+) -> Result<(), Unavailable> {
     let rooms = rooms.iter().filter(|room| room.inbox_owner().is_none()).map(Ok);
     let telling = futures_util::stream::iter(rooms).try_for_each_concurrent(TELLING, |room| async move {
         let big = |count| count > shared.config.rooms.big;
@@ -325,7 +365,8 @@ pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(Actor, Vec<
     let (presence, name) = (&shared.ports.presence, shared.presence.name());
     let name = &name;
     let departing = futures_util::stream::iter(everybody).map(|(user, rooms)| async move {
-        let gone = presence.depart(name, &user.id).await.is_ok_and(|moved| moved.after == Status::Offline);
+        let gone =
+            presence.depart(name, &user.id, Timestamp::now()).await.is_ok_and(|moved| moved.after == Status::Offline);
         gone.then_some((user, rooms))
     });
     let mut gone: Vec<_> = departing.buffer_unordered(DEPARTING).filter_map(std::future::ready).collect().await;

@@ -59,10 +59,10 @@ impl Lease {
         Self { until, seen, status: Status::Online, hidden: None, lingers: false }
     }
 
-    /// The same lease, over by now; one that was hidden was last seen when it was.
-    fn ended(self) -> Self {
+    /// The same lease, over by now, and last seen at `seen`; one that was hidden was last seen when it was.
+    fn ended(self, seen: Timestamp) -> Self {
         let over = Self::of(Duration::ZERO);
-        let (until, seen) = (over.until.min(self.until), over.seen.min(self.seen));
+        let (until, seen) = (over.until.min(self.until), over.seen.min(self.seen).min(seen));
         Self { until, seen: self.hidden.unwrap_or(seen), ..over }
     }
 }
@@ -116,13 +116,14 @@ impl User {
         let elsewhere = |(other, lease): (&String, &Lease)| (lease.lingers && other != gateway).then(|| other.clone());
         let lingering: Vec<String> = self.leases.iter().filter_map(elsewhere).collect();
         for other in lingering {
-            self.end(&other);
+            self.end(&other, Timestamp::now());
         }
     }
 
     /// Ends the lease on a gateway, if there is one.
-    fn end(&mut self, gateway: &str) {
-        let over = self.leases.remove(gateway).map_or(Lease::of(Duration::ZERO), Lease::ended);
+    fn end(&mut self, gateway: &str, seen: Timestamp) {
+        let lease = self.leases.remove(gateway).unwrap_or_else(|| Lease::of(Duration::ZERO));
+        let over = lease.ended(seen);
         if self.ended.is_none_or(|ended| ended.seen <= over.seen) {
             self.ended = Some(over);
         }
@@ -153,7 +154,7 @@ impl State {
             user.prune(now);
             let before = user.status();
             if user.leases.contains_key(gateway) {
-                user.end(gateway);
+                user.end(gateway, Timestamp::now());
             }
             user.lapsed.remove(gateway);
             let after = user.status();
@@ -254,13 +255,13 @@ impl Presence for Memory {
         Ok(Moved { before, after: user.status() })
     }
 
-    async fn depart(&self, gateway: &str, user: &UserId) -> Result<Moved, Unavailable> {
+    async fn depart(&self, gateway: &str, user: &UserId, seen: Timestamp) -> Result<Moved, Unavailable> {
         self.reach().await?;
         let (mut state, now) = (self.shared.presence.lock(), Instant::now());
         let user = state.users.entry(user.clone()).or_default();
         user.prune(now);
         let before = user.status();
-        user.end(gateway);
+        user.end(gateway, seen);
         Ok(Moved { before, after: user.status() })
     }
 

@@ -78,10 +78,10 @@ impl Presence for Redis {
         moved(self.commands.script("status", &STATUS, ScriptCall::new(keys, args)).await?)
     }
 
-    async fn depart(&self, gateway: &str, user: &UserId) -> Result<Moved, Unavailable> {
+    async fn depart(&self, gateway: &str, user: &UserId, seen: Timestamp) -> Result<Moved, Unavailable> {
         let own = |kind| self.keys.user(kind, user, user.as_str());
         let keys = vec![own("p"), own("ps"), self.keys.user("pg", user, gateway)];
-        let args = vec![gateway.into(), millis(REMEMBERED).into(), user.as_str().into()];
+        let args = vec![gateway.into(), millis(REMEMBERED).into(), user.as_str().into(), seen.0.into()];
         moved(self.commands.script("depart", &DEPART, ScriptCall::new(keys, args)).await?)
     }
 
