@@ -403,6 +403,7 @@ impl Session for Conversation {
     async fn closed(&self, reason: CloseReason) {
         tracing::debug!(reason = reason.text(), "a socket closed");
         self.client.track.close();
+        let rooms = self.client.close();
         let over = matches!(reason, CloseReason::ClientDisconnect | CloseReason::ServerDisconnect);
         if over
             && self.client.user().is_some()
@@ -411,7 +412,6 @@ impl Session for Conversation {
         {
             tracing::debug!(%error, "a session could not be ended; it expires");
         }
-        let rooms = self.client.close();
         presence::left(&self.shared, &self.client, rooms).await;
     }
 }

@@ -88,8 +88,9 @@ async fn enter_behind(
     }
     client.track.enter(room, is_channel(room, version), shared.hub.stream(room), after);
     match catch_up(shared, client, room, after, version).await {
-        Ok(Caught::Up) => Ok(()),
-        Ok(Caught::Left | Caught::Gone) => {
+        // Who is gone was in the room: that its user has gone is told there.
+        Ok(Caught::Up | Caught::Gone) => Ok(()),
+        Ok(Caught::Left) => {
             client.left(room);
             Ok(())
         }

@@ -201,6 +201,7 @@ async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId], seen: Timestamp
     let back = || !shared.clients.of(&user.id).is_empty();
     let name = shared.presence.name();
     let Some(moved) = again(back, || shared.ports.presence.depart(&name, &user.id, seen)).await else { return };
+    tracing::debug!(user = %user.id, ?moved, ?rooms, "a user's presence here has ended");
     shared.presence.changes.forget(&user.id);
     if moved.after == Status::Offline {
         shared.presence.seen.note(&user.id, seen);

@@ -98,8 +98,9 @@ async fn come_back(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return) {
 
 fn settle(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return, caught: Result<Caught, Behind>) {
     match caught {
-        Ok(Caught::Up) => {}
-        Ok(Caught::Left | Caught::Gone) => {
+        // Who is gone was in the room: that its user has gone is told there.
+        Ok(Caught::Up | Caught::Gone) => {}
+        Ok(Caught::Left) => {
             client.left(&place.room);
         }
         Err(Behind::Failed(error)) => {
