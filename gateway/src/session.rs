@@ -12,6 +12,7 @@ use parlor_core::ids::RoomId;
 use parlor_core::ports::store::{Membership, RoomSummary};
 use parlor_socketio::{Application, CloseReason, Connect, Event, Fault, Refusal, Session, Socket};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::auth::{self, Identity};
 use crate::caller::Caller;
@@ -21,7 +22,7 @@ use crate::commands::{self, Reply};
 use crate::flood::{Flood, Verdict};
 use crate::hub::{self, From};
 use crate::resume::{self, Track};
-use crate::vocabularies::{News, Vocabulary};
+use crate::vocabularies::{self, News, Vocabulary};
 use crate::{Shared, presence, receipts, refusals, waiting};
 
 /// Rooms of a user that a socket enters at connect; the others when it joins them.
@@ -55,13 +56,15 @@ impl Application for Front {
     async fn connect(&self, socket: Socket, request: Connect) -> Result<Conversation, Refusal> {
         let hello: Hello = match &request.auth {
             None => Hello::default(),
-            Some(auth) => {
-                serde_json::from_str(auth.get()).map_err(|_| Refusal::new("auth must be an object of strings"))?
-            }
+            Some(auth) => serde_json::from_str(auth.get())
+                .map_err(|_| refused(&ChatError::field("auth", "auth must be an object of strings")))?,
         };
         let vocabulary = match hello.vocabulary.as_deref() {
             None => None,
-            Some(name) => Some(Vocabulary::parse(name).ok_or_else(|| Refusal::new("Unknown vocabulary"))?),
+            Some(name) => Some(
+                Vocabulary::parse(name)
+                    .ok_or_else(|| refused(&ChatError::field("vocabulary", "Unknown vocabulary")))?,
+            ),
         };
         let lineage = auth::lineage(request.pid.as_deref());
         let header = request.handshake.headers.get("authorization").and_then(|value| value.to_str().ok());
@@ -82,7 +85,10 @@ impl Application for Front {
                 // A refusal would keep a stock client from trying again.
                 socket.close(Closing::TokensUnchecked.into());
             }
-            Refusal::new(refusal.message)
+            match error {
+                auth::Invalid::Expired => refused_as(vocabularies::TOKEN_EXPIRED, &refusal),
+                auth::Invalid::Token(_) | auth::Invalid::Away(_) => refused(&refusal),
+            }
         })?;
         // A guest without a token is known by the lineage alone; one who came with a token shows it again.
         let own = |session: &&resume::Session| {
@@ -121,10 +127,24 @@ impl Application for Front {
         let (shared, flood) = (self.shared.clone(), Arc::default());
         let conversation = Conversation { shared, client, flood, session: Arc::new(session) };
         if let Some(identity) = identity {
-            conversation.identify(identity).map_err(|error| Refusal::new(error.message))?;
+            conversation.identify(identity).map_err(|error| refused(&error))?;
         }
         Ok(conversation)
     }
+}
+
+/// A refused CONNECT: its message is `err.message`, and `err.data` what a refused request is answered with.
+fn refused(error: &ChatError) -> Refusal {
+    refused_as(error.code.as_str(), error)
+}
+
+/// The same under a name that says more than the error's code.
+fn refused_as(code: &str, error: &ChatError) -> Refusal {
+    let mut data = serde_json::from_str::<Value>(&vocabularies::refusal_body(error, false)).ok();
+    if let Some(data) = &mut data {
+        data["error"] = code.into();
+    }
+    Refusal { message: error.message.clone(), data }
 }
 
 /// One socket's session.
@@ -413,5 +433,28 @@ impl Session for Conversation {
             tracing::debug!(%error, "a session could not be ended; it expires");
         }
         presence::left(&self.shared, &self.client, rooms).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_handshake_tells_in_data_what_a_refused_request_is_told() {
+        let bad = auth::refusal(&auth::Invalid::Token("forged".into()));
+        let Refusal { message, data } = refused(&bad);
+        assert_eq!(message, "Invalid token");
+        let told = json!({ "error": "unauthorized", "message": "Invalid token", "retryable": false });
+        assert_eq!(data, Some(told.clone()));
+
+        let expired = refused_as(vocabularies::TOKEN_EXPIRED, &auth::refusal(&auth::Invalid::Expired));
+        assert_eq!(expired.message, "Invalid token");
+        assert_eq!(expired.data.expect("data")["error"], "token_expired");
+
+        let field = refused(&ChatError::field("vocabulary", "Unknown vocabulary")).data.expect("data");
+        assert_eq!((&field["error"], &field["field"]), (&json!("bad_request"), &json!("vocabulary")));
     }
 }

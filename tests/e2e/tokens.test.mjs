@@ -25,7 +25,7 @@ async function refusals(t, url, token) {
   const socket = client(t, url, { token });
   const refused = heard(socket, "connect_error");
   socket.connect();
-  const { message } = await refused;
+  const { message, data } = await refused;
   socket.close();
   const late = client(t, url, {});
   const asked = heard(late, "connection.authenticate");
@@ -37,15 +37,19 @@ async function refusals(t, url, token) {
   const event = await told;
   assert.equal(await closed, "io server disconnect");
   const rest = await request(url, "GET", "/api/me", { token });
-  return [message, event, rest.status, rest.body];
+  return [message, data, event, rest.status, rest.body];
 }
 
 const REFUSED = [
   "Invalid token",
+  { error: "unauthorized", message: "Invalid token", retryable: false },
   { error: "unauthorized", message: "Invalid token" },
   401,
   { error: "unauthorized", message: "Invalid token", retryable: false },
 ];
+
+/** An expired one: the same, but that the handshake's `data` says so. */
+const EXPIRED = REFUSED.with(1, { ...REFUSED[1], error: "token_expired" });
 
 /** A client that comes in with that token. */
 async function comesIn(t, url, token) {
@@ -93,7 +97,7 @@ test("every token that is not good is refused at the handshake, in an event and 
   for (const [what, token] of Object.entries(bad)) {
     // nginx takes no header of that length at all.
     const url = what === "too long" ? gatewayUrl("gateway-1") : NGINX;
-    assert.deepEqual(await refusals(t, url, token), REFUSED, what);
+    assert.deepEqual(await refusals(t, url, token), what === "expired" ? EXPIRED : REFUSED, what);
   }
 });
 

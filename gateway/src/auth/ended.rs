@@ -35,10 +35,11 @@ pub(crate) async fn admit(shared: &Shared, token: &str) -> Result<Identity, Inva
     Ok(identity)
 }
 
-/// What a client is told of a token that is not taken: one and the same, whatever is wrong with it.
+/// What a client is told of a token that is not taken: one and the same, whatever is wrong with it. A refused handshake
+/// alone names an expired one besides.
 pub(crate) fn refusal(error: &Invalid) -> ChatError {
     match error {
-        Invalid::Token(_) => ChatError::new(Code::Unauthorized, "Invalid token"),
+        Invalid::Token(_) | Invalid::Expired => ChatError::new(Code::Unauthorized, "Invalid token"),
         Invalid::Away(_) => ChatError::busy("tokens cannot be checked right now"),
     }
 }

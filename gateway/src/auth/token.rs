@@ -1,10 +1,11 @@
 //! JSON Web Tokens: one pinned algorithm, `exp`, `iss`, `aud` and `sub` required, `nbf` respected, 5 s of leeway. Every
-//! failure is one and the same to the client.
+//! failure is one and the same to the client, but for a token whose time is over, which a handshake tells apart.
 //!
 //! HS256 with Parlor's own secret, or the algorithm of an external issuer with the keys of its set ([`super::jwks`]).
 
 use std::sync::Arc;
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode_header};
 use parlor_core::event::Actor;
 use parlor_core::ids::UserId;
@@ -100,6 +101,9 @@ pub enum Invalid {
     /// It is not one of ours, or not any more.
     #[error("invalid token: {0}")]
     Token(String),
+    /// It was one of ours, and its time is over.
+    #[error("the token has expired")]
+    Expired,
     /// Nobody can tell now: the issuer's keys cannot be had. The same token may be good later.
     #[error("the token cannot be checked: {0}")]
     Away(String),
@@ -149,7 +153,8 @@ impl Tokens {
                 let mut outcome = Err(Invalid::Token("no key".into()));
                 for key in keys {
                     outcome = self.decode(token, key);
-                    if outcome.is_ok() {
+                    // An expired one was signed with this key: the other would call it forged.
+                    if matches!(outcome, Ok(_) | Err(Invalid::Expired)) {
                         break;
                     }
                 }
@@ -160,7 +165,10 @@ impl Tokens {
 
     fn decode(&self, token: &str, key: &DecodingKey) -> Result<Claims, Invalid> {
         let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
-        decoded.map(|data| data.claims).map_err(|error| Invalid::Token(error.to_string()))
+        decoded.map(|data| data.claims).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => Invalid::Expired,
+            _ => Invalid::Token(error.to_string()),
+        })
     }
 
     pub(crate) async fn verify(&self, token: &str) -> Result<Identity, Invalid> {
@@ -235,6 +243,18 @@ mod tests {
         assert!(!verify(&auth, &Claims { aud: "x".into(), ..claims() }, &auth.secret).await);
         assert!(!verify(&auth, &Claims { exp: 1, ..claims() }, &auth.secret).await);
         assert!(!verify(&auth, &Claims { sub: String::new(), ..claims() }, &auth.secret).await);
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_is_told_from_a_bad_one_whichever_key_signed_it() {
+        let auth = Auth { previous_secret: Some("the old one".into()), ..auth() };
+        let tokens = Tokens::new(&auth);
+        for secret in [&*auth.secret, "the old one"] {
+            let expired = mint(&Claims { exp: 1, ..claims() }, secret).expect("signed");
+            assert!(matches!(tokens.verify(&expired).await, Err(Invalid::Expired)), "{secret}");
+        }
+        let forged = mint(&Claims { exp: 1, ..claims() }, "another secret").expect("signed");
+        assert!(matches!(tokens.verify(&forged).await, Err(Invalid::Token(_))));
     }
 
     #[tokio::test]

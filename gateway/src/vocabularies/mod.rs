@@ -39,6 +39,7 @@ use parlor_core::ids::UserId;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+pub(crate) use self::outgoing::TOKEN_EXPIRED;
 pub use self::outgoing::{
     Answer, Ban, Changes, Counted, Found, MemberReceipt, News, Outgoing, Page, Receipts, TOKEN_GRACE, Upload,
 };

@@ -541,6 +541,9 @@ pub(super) fn json(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("structs of texts, numbers and raw JSON can always be written")
 }
 
+/// What a token whose time is over is called, at a handshake and on a live socket.
+pub(crate) const TOKEN_EXPIRED: &str = "token_expired";
+
 /// What [`News::ServerFull`] says.
 pub(super) fn server_full() -> ChatError {
     ChatError::new(Code::ServerFull, "This server is full. Try again in a moment.")

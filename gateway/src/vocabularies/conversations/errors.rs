@@ -22,12 +22,13 @@ impl<'a> Refused<'a> {
     }
 }
 
-/// A `chat:error` that no refused command stands behind.
+/// A `chat:error` that no refused command stands behind, and that nothing but another token helps against.
 #[derive(Serialize)]
 struct Notice<'a> {
     success: bool,
     error: &'a str,
     message: &'a str,
+    retryable: bool,
 }
 
 pub(in crate::vocabularies) fn ack(error: &ChatError, temp_id: Option<&str>) -> String {
@@ -44,5 +45,5 @@ pub(super) fn failed(error: &ChatError) -> Outgoing {
 }
 
 pub(super) fn notice(error: &str, message: &str) -> Outgoing {
-    Outgoing::new("chat:error", &Notice { success: false, error, message })
+    Outgoing::new("chat:error", &Notice { success: false, error, message, retryable: false })
 }

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::errors;
 use super::forms::MessageForm;
-use crate::vocabularies::outgoing::{News, Nothing, Outgoing, TOKEN_GRACE, server_full};
+use crate::vocabularies::outgoing::{News, Nothing, Outgoing, TOKEN_EXPIRED, TOKEN_GRACE, server_full};
 
 #[derive(Serialize)]
 struct Waiting {
@@ -28,7 +28,7 @@ pub(in crate::vocabularies) fn render(news: &News<'_>) -> SmallVec<[Outgoing; 2]
         News::TokenExpired => {
             let grace = TOKEN_GRACE.as_secs();
             let message = format!("Your token has expired. Present a new one within {grace} seconds.");
-            errors::notice("token_expired", &message)
+            errors::notice(TOKEN_EXPIRED, &message)
         }
         News::Failed(error) => errors::failed(error),
         News::ServerFull => errors::failed(&server_full()),

@@ -18,11 +18,12 @@ struct Refused<'a> {
     event: Option<&'a str>,
 }
 
-/// An `error` that no refused command stands behind.
+/// An `error` that no refused command stands behind, and that nothing but another token helps against.
 #[derive(Serialize)]
 struct Notice<'a> {
     code: &'a str,
     message: &'a str,
+    retryable: bool,
 }
 
 pub(in crate::vocabularies) fn ack(error: &ChatError, temp_id: Option<&str>) -> String {
@@ -48,5 +49,5 @@ pub(in crate::vocabularies) fn failed(error: &ChatError) -> Outgoing {
 }
 
 pub(super) fn notice(code: &str, message: &str) -> Outgoing {
-    Outgoing::new("error", &Notice { code, message })
+    Outgoing::new("error", &Notice { code, message, retryable: false })
 }

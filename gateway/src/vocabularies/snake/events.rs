@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::errors;
-use crate::vocabularies::outgoing::{Iso, News, Nothing, Outgoing, Said, TOKEN_GRACE, receipts, server_full};
+use crate::vocabularies::outgoing::{
+    Iso, News, Nothing, Outgoing, Said, TOKEN_EXPIRED, TOKEN_GRACE, receipts, server_full,
+};
 
 /// `message` (`snake-kafka.md`, WebSocket Events), with what a client needs beyond it.
 #[derive(Serialize)]
@@ -180,7 +182,7 @@ fn said(news: &News<'_>) -> Option<Outgoing> {
         News::TokenExpired => {
             let grace = TOKEN_GRACE.as_secs();
             let message = format!("Your token has expired. Present a new one within {grace} seconds.");
-            Some(errors::notice("token_expired", &message))
+            Some(errors::notice(TOKEN_EXPIRED, &message))
         }
         News::Failed(error) => Some(errors::failed(error)),
         News::ServerFull => Some(errors::failed(&server_full())),
