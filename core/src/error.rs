@@ -113,7 +113,7 @@ pub struct ChatError {
     pub retry_after: Option<Duration>,
     /// The limit that was passed, with [`Code::RateLimited`].
     pub limit: Option<Limit>,
-    /// The payload's field that is wrong, with [`Code::BadRequest`].
+    /// The payload's field that is wrong or stands in the way.
     pub field: Option<&'static str>,
 }
 

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Device } from "../lib/checker.mjs";
 import { storedIds } from "../lib/cluster.mjs";
 import { ask, connect, connectOn, done, history, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
+import { rest } from "../lib/rest.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
 async function person(t, name, gateway) {
@@ -202,5 +203,8 @@ test("a channel that exists is not made twice", async (t) => {
   const name = `channel-${randomUUID().slice(0, 8)}`;
   const { room } = await done(ann.socket, "room.create", { type: "channel", name });
   assert.equal(room.roomId, name);
-  assert.equal((await ask(ann.socket, "room.create", { type: "channel", name })).error, "bad_request");
+  const again = await ask(ann.socket, "room.create", { type: "channel", name });
+  assert.deepEqual([again.error, again.field, again.retryable], ["conflict", "roomId", false]);
+  const { status, body } = await rest(ann, "POST", "/api/rooms", { type: "channel", name });
+  assert.deepEqual([status, body.error, body.field], [409, "conflict", "roomId"]);
 });

@@ -62,7 +62,8 @@ async fn create(shared: &Arc<Shared>, caller: &Caller, new: NewRoom) -> Result<(
     let change = Change::Create { room, creator: user.clone(), members: new.members, limit };
     let decision = append::decide(shared, &id, &change).await?;
     if decision.events.is_empty() && new.kind == RoomKind::Channel {
-        return Err(ChatError::new(Code::BadRequest, "a room of that name exists"));
+        let exists = ChatError::new(Code::Conflict, "a room of that name exists");
+        return Err(ChatError { field: Some("roomId"), ..exists });
     }
     let own = decision.members.iter().find(|member| member.user.id == user.id);
     let role = own.map_or(Role::Member, |member| member.role);
