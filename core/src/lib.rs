@@ -6,6 +6,7 @@
 //! [`ports::fanout::Fanout`] with [`consume`].
 
 pub mod address;
+pub mod blank;
 pub mod command;
 pub mod consume;
 pub mod device;

@@ -1,6 +1,8 @@
 //! The name that the server goes by, which users do not take for themselves: what it says would not be told from what
 //! they say. Names that an issuer's tokens or the team's own back end give are theirs to answer for.
 
+use parlor_core::blank::is_invisible;
+
 /// The id under which the team's own back end acts: nobody's, and no token is good for it.
 pub(crate) const SERVER: &str = "server";
 
@@ -11,13 +13,6 @@ pub(crate) const SERVER_NAME: &str = "Server";
 pub(crate) fn poses_as_server(name: &str) -> bool {
     let seen: String = name.chars().filter(|char| !is_invisible(*char)).collect();
     seen.trim().to_lowercase() == SERVER_NAME.to_lowercase()
-}
-
-/// Characters without a width: soft hyphen, joiners, marks of direction.
-fn is_invisible(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(char, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 #[cfg(test)]

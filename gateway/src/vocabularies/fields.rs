@@ -1,5 +1,6 @@
 //! The kinds of fields that several vocabularies take: emoji, addresses, times, counts, lists of messages.
 
+use parlor_core::blank::is_blank;
 use parlor_core::error::ChatError;
 use parlor_core::event::{Role, Status};
 use parlor_core::ids::{MessageId, UserId};
@@ -62,10 +63,10 @@ impl Payload<'_> {
         Err(ChatError::field(field, format!("`{field}` must be an http or https URL")))
     }
 
-    /// A text with at least one character that is not a blank.
+    /// A text with at least one character that can be seen.
     pub(super) fn said(&self, field: &'static str, max: usize) -> Result<Option<String>, ChatError> {
         match self.short_text(field, max)? {
-            Some(text) if text.trim().is_empty() => Err(ChatError::field(field, format!("`{field}` is empty"))),
+            Some(text) if is_blank(&text) => Err(ChatError::field(field, format!("`{field}` is empty"))),
             text => Ok(text),
         }
     }

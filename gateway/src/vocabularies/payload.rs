@@ -1,6 +1,7 @@
 //! Reading a payload: the fields that a command takes, each checked in full, and an error that names the first wrong
 //! one.
 
+use parlor_core::blank::is_blank;
 use parlor_core::command::{Command, Cursor};
 use parlor_core::error::{ChatError, Code};
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
@@ -260,8 +261,11 @@ impl<'a> Payload<'a> {
 
 /// The id of a room that a client names.
 pub(super) fn room_id(field: &'static str, text: &str) -> Result<RoomId, ChatError> {
-    let id = RoomId::parse(text).ok_or_else(|| {
-        ChatError::field(field, format!("`{field}` must have 1 to 255 characters and no control characters"))
+    let id = RoomId::parse(text).filter(|_| !is_blank(text)).ok_or_else(|| {
+        ChatError::field(
+            field,
+            format!("`{field}` must have 1 to 255 characters, no control characters, and not be blank"),
+        )
     })?;
     // Somebody's inbox, theirs or not, is nothing that a client can know of.
     if id.inbox_owner().is_some() { Err(ChatError::not_found("room")) } else { Ok(id) }

@@ -83,6 +83,29 @@ fn who_the_client_says_it_is_changes_nothing() {
 }
 
 #[test]
+fn a_room_that_nobody_could_see_is_neither_entered_nor_made() {
+    let bad = |field| (Code::BadRequest, Some(field));
+    for blank in [" ", "\u{a0}\u{3000}", "\u{200b}", "\u{2060}\u{feff}"] {
+        let joins = [
+            (Vocabulary::Dotted, "room.join", "roomId"),
+            (Vocabulary::Snake, "join_room", "roomId"),
+            (Vocabulary::Cafe, "join:cafe", "cafeId"),
+            (Vocabulary::Conversations, "conversation:join", "conversationId"),
+        ];
+        for (vocabulary, name, field) in joins {
+            assert_eq!(refused(vocabulary, name, &json!({field: blank})), bad(field), "{name} {blank:?}");
+        }
+        let create = |payload: Value| refused(Vocabulary::Dotted, "room.create", &payload);
+        assert_eq!(create(json!({"name": blank, "memberIds": []})), bad("name"), "{blank:?}");
+        assert_eq!(create(json!({"type": "channel", "name": blank})), bad("name"), "{blank:?}");
+        assert_eq!(create(json!({"type": "channel", "roomId": "r", "name": blank})), bad("name"), "{blank:?}");
+        assert_eq!(create(json!({"type": "channel", "roomId": blank, "name": "n"})), bad("roomId"), "{blank:?}");
+        let update = json!({"roomId": "r", "name": blank});
+        assert_eq!(refused(Vocabulary::Dotted, "room.update", &update), bad("name"), "{blank:?}");
+    }
+}
+
+#[test]
 fn each_field_is_taken_at_its_limit_and_refused_beyond() {
     let rules = Rules::default();
     let send = |field: &str, value: Value| {

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
+use parlor_core::blank::is_blank;
 use parlor_core::command::{Command, NewRoom, RoomPatch};
 use parlor_core::error::{ChatError, Code};
 use parlor_core::event::{Actor, Room, RoomKind};
@@ -63,6 +64,7 @@ async fn create(shared: &Arc<Shared>, fields: Fields, wanted: Option<RoomId>) ->
         (_, Some(id)) if id.as_str().starts_with("direct_") => {
             return Err(ChatError::field("roomId", "`direct_` begins the ids of direct rooms alone"));
         }
+        (_, Some(id)) if is_blank(id.as_str()) => return Err(ChatError::field("roomId", "`roomId` is blank")),
         (_, Some(id)) => id,
         (RoomKind::Group, None) => RoomId::new_group(),
         (RoomKind::Channel, None) => {

@@ -12,7 +12,9 @@ use crate::vocabularies::rules::Rules;
 /// its name is its id unless `roomId` gives another.
 pub(super) fn create(payload: &Payload<'_>, rules: &Rules) -> Result<Command, ChatError> {
     let kind = payload.word("type", "direct, group, channel", RoomKind::parse)?.unwrap_or(RoomKind::Group);
-    let name = payload.short_text("name", rules.max_name_chars)?.filter(|name| !name.trim().is_empty());
+    // An empty name is none; one in which nothing can be seen is a mistake.
+    let given = payload.text("name")?.is_some_and(|name| !name.is_empty());
+    let name = if given { payload.said("name", rules.max_name_chars)? } else { None };
     let id = payload.text("roomId")?;
     let members = payload.users("memberIds", rules.max_named_members)?;
     let private = payload.flag("isPrivate")?.unwrap_or(false);
