@@ -48,7 +48,7 @@ test("each one-time key is handed out once to claimers on every gateway, over so
     return Promise.all(Array.from({ length: 5 }, () => done(socket, "keys.claim", claim)));
   };
   const byRest = async (n) => {
-    const headers = { authorization: `Bearer ${await tokenOf(newUser(`Rest${n}`))}` };
+    const headers = { "content-type": "application/json", authorization: `Bearer ${await tokenOf(newUser(`Rest${n}`))}` };
     const one = async () => (await fetch(`${NGINX}/api/keys/claim`, { method: "POST", headers, body: JSON.stringify(claim) })).json();
     return Promise.all(Array.from({ length: 5 }, one));
   };

@@ -133,7 +133,7 @@ test("on the cluster", async (t) => {
   await t.test("the same over REST, and what is wrong or not set up is refused", async (t) => {
     const user = newUser("Ann");
     const api = (path, { method = "POST", body, token } = {}) =>
-      fetch(`${place.url}/api/${path}`, { method, body: body && JSON.stringify(body), headers: token ? { authorization: `Bearer ${token}` } : {} });
+      fetch(`${place.url}/api/${path}`, { method, body: body && JSON.stringify(body), headers: { ...(body && { "content-type": "application/json" }), ...(token && { authorization: `Bearer ${token}` }) } });
     const { publicKey } = await (await api("push/key", { method: "GET" })).json();
     assert.equal(Buffer.from(publicKey, "base64url").length, 65);
     const [token, body] = [await tokenOf(user), service.subscription("Ann", publicKey).json];

@@ -4,6 +4,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use parlor_core::error::{ChatError, Code};
@@ -23,10 +24,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let form = Form::of_path(request.uri().path());
         let read = async {
-            let called = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let media = called.split(';').next().unwrap_or_default().trim();
-            if !media.eq_ignore_ascii_case("application/json") {
-                return Err(ChatError::new(Code::UnsupportedType, "the body must be application/json"));
+            if is_called_json(request.headers()) != Some(true) {
+                return Err(not_json());
             }
             let bytes = Bytes::from_request(request, state).await.map_err(|error| match error.status().as_u16() {
                 413 => ChatError::new(Code::TooLarge, "a body may hold at most 64 KiB"),
@@ -36,6 +35,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         };
         read.await.map_err(|error| form.refuse(&error))
     }
+}
+
+/// Whether a body is called `application/json`, with or without parameters. `None`: it is not called anything.
+pub(super) fn is_called_json(headers: &HeaderMap) -> Option<bool> {
+    let called = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    let media = called.split(';').next().unwrap_or_default().trim();
+    Some(media.eq_ignore_ascii_case("application/json"))
+}
+
+/// The refusal of a body that is called something else.
+pub(super) fn not_json() -> ChatError {
+    ChatError::new(Code::UnsupportedType, "the body must be application/json")
 }
 
 /// A body of the form that `T` is.
