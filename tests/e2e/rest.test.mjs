@@ -36,6 +36,7 @@ test("a wrong field gets 400 and is named, a body that is too large 413, and a p
   };
   await wrong("POST", "/api/messages", { content: "x" }, "conversation_id");
   await wrong("POST", "/api/conversations/direct", { user_id: 7 }, "user_id");
+  await wrong("POST", "/api/conversations/direct", { user_id: ann.id }, "user_id");
   await wrong("POST", "/api/conversations/group", { participant_ids: [] }, "title");
   await wrong("GET", "/api/messages/x?limit=ten", undefined, "limit");
   await wrong("GET", "/api/chat/messages/x?offset=-1", undefined, "offset");
@@ -46,6 +47,12 @@ test("a wrong field gets 400 and is named, a body that is too large 413, and a p
     const response = await rest(ann, "POST", "/api/messages", body);
     assert.deepEqual([response.status, response.body.error], [400, "bad_request"], body);
   }
+  const missing = await rest(ann, "GET", `/api/conversations/group_${randomUUID()}`);
+  assert.deepEqual([missing.status, missing.body.message], [404, "conversation not found"]);
+  const called = (type) => rest(ann, "POST", "/api/rooms", { name: "x" }, { headers: { "content-type": type } });
+  const form = await called("text/plain;charset=UTF-8");
+  assert.deepEqual([form.status, form.body.error], [415, "unsupported_type"]);
+  assert.equal((await called("application/json; charset=utf-8")).status, 400);
   const large = await rest(ann, "POST", "/api/messages", { conversation_id: "x", content: "x".repeat(70_000) });
   assert.deepEqual([large.status, large.body.error], [413, "too_large"]);
   const long = await rest(ann, "POST", "/api/messages", { conversation_id: "x", content: "x".repeat(4_001) });

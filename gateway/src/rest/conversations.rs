@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{MethodFilter, delete, post};
 use parlor_core::command::Command;
+use parlor_core::error::ChatError;
 use parlor_core::ids::RoomId;
 
 use super::endpoint::Endpoint;
@@ -44,7 +45,7 @@ const CONVERSATION: &[(&str, &str)] = &[("id", "conversationId"), ("user", "user
 const MESSAGE: &[(&str, &str)] = &[("id", "messageId")];
 
 fn route(route: &'static Route, places: &'static [(&'static str, &'static str)]) -> Endpoint {
-    Endpoint::route(route, Form::Dotted, places)
+    Endpoint::route(route, Form::Conversations, places)
 }
 
 /// 201 where the conversation is new, 200 where the pair has it already.
@@ -54,6 +55,13 @@ async fn direct(State(shared): State<Arc<Shared>>, bearer: Bearer, request: Requ
         Ok(command) => command,
         Err(error) => return endpoint.form().refuse(&error),
     };
+    let alone = |command: &Command| match command {
+        Command::CreateRoom(new) => new.members.iter().all(|user| *user == bearer.0.user.id),
+        _ => false,
+    };
+    if alone(&command) {
+        return endpoint.form().refuse(&ChatError::field("user_id", "a direct conversation needs another user"));
+    }
     let id = match &command {
         Command::CreateRoom(new) => new.members.first().map(|partner| RoomId::direct(&bearer.0.user.id, partner)),
         _ => None,

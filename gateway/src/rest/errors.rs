@@ -11,8 +11,10 @@ use crate::vocabularies::refusal_body;
 /// Which document's form a refusal has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// `{error, message, …}`: Parlor's own routes, and those of `conversations.md`.
+    /// `{error, message, …}`: Parlor's own routes.
     Dotted,
+    /// The same, where a room is called a conversation: the routes of `conversations.md`.
+    Conversations,
     /// `{code, message, …}`: the routes of `cafe.md`.
     Cafe,
 }
@@ -24,6 +26,9 @@ impl Form {
     }
 
     pub(crate) fn render(self, error: &ChatError) -> Rendered {
+        let renamed = ChatError::not_found("conversation");
+        let is_renamed = self == Self::Conversations && *error == ChatError::not_found("room");
+        let error = if is_renamed { &renamed } else { error };
         let retry_after = error.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         Rendered { status: status(error.code), body: refusal_body(error, self == Self::Cafe), retry_after }
     }
@@ -55,9 +60,17 @@ pub(crate) fn status(code: Code) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
-    use parlor_core::error::Code;
+    use parlor_core::error::{ChatError, Code};
 
-    use super::status;
+    use super::{Form, status};
+
+    #[test]
+    fn a_room_is_called_a_conversation_where_its_document_does() {
+        let missing = |form: Form, what| form.render(&ChatError::not_found(what)).body;
+        assert!(missing(Form::Conversations, "room").contains(r#""message":"conversation not found""#));
+        assert!(missing(Form::Conversations, "message").contains(r#""message":"message not found""#));
+        assert!(missing(Form::Dotted, "room").contains(r#""message":"room not found""#));
+    }
 
     #[test]
     fn the_page_of_errors_tells_every_code_with_its_status_and_whether_to_retry() {

@@ -4,6 +4,7 @@ use parlor_core::command::{Command, Send};
 use parlor_core::event::MessageType;
 use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::vocabularies::conversations::commands::{Names, content, message_type};
 use crate::vocabularies::conversations::forms::{MessageForm, nearest, plain};
@@ -81,6 +82,8 @@ pub(crate) const SEND: Route = Route {
             is_edited: false,
             is_deleted: false,
             status: "sent",
+            reply_to_id: send.reply_to,
+            metadata: send.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             seq,
             temp_id,
         })
@@ -208,6 +211,10 @@ struct Sent<'a> {
     is_edited: bool,
     is_deleted: bool,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to_id: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none", rename = "tempId")]
