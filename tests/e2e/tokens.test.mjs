@@ -203,7 +203,9 @@ for (const alg of Object.keys(KINDS)) {
       expired: key.token({ exp: now() - 10 }),
       "another audience": key.token({ aud: "elsewhere" }),
     };
-    for (const [what, token] of Object.entries(bad)) assert.deepEqual(await refusals(t, url, token), REFUSED, what);
+    for (const [what, token] of Object.entries(bad)) {
+      assert.deepEqual(await refusals(t, url, token), what === "expired" ? EXPIRED : REFUSED, what);
+    }
     assert.equal(elsewhere.asked, 0, "a token says nothing about where its key is");
     // There are no accounts here.
     const registration = { body: { username: "ann", password: "correct horse" } };
