@@ -133,6 +133,11 @@ impl ChatError {
         Self::new(Code::NotFound, format!("{what} not found"))
     }
 
+    /// The answer to whoever is banned from a room, for all that they may not do there.
+    pub fn banned() -> Self {
+        Self::new(Code::Banned, "you are banned from this room")
+    }
+
     /// A dependency is away; nothing was done.
     pub fn busy(message: impl Into<String>) -> Self {
         Self { retry_after: Some(Duration::from_secs(1)), ..Self::new(Code::Busy, message) }

@@ -2,15 +2,15 @@
 //!
 //! A cached membership is good while its version is the room's in the fan-out (raised by the apply script, read in the
 //! send's own round trip). With the fan-out away, or silent about the room, it is read again from the store every 5 s;
-//! with the store away too it serves 60 s, then the answer is `busy`. Of a channel, whose members are no rows, it says
-//! whether the user is banned from it.
+//! with the store away too it serves 60 s, then the answer is `busy`. Of a channel, whose members are no rows, and of a
+//! group that the user is not in, it says whether they are banned from it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use parlor_core::error::{ChatError, Code};
+use parlor_core::error::ChatError;
 use parlor_core::event::{Role, Room, RoomKind};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
@@ -31,7 +31,8 @@ pub(crate) struct Standing {
     pub(crate) room: Arc<Room>,
     /// `None`: never a member.
     pub(crate) membership: Option<Membership>,
-    /// Until when they are banned from it, if it is a channel; the end of time: until that is lifted.
+    /// Until when they are banned from it, if it is a channel, or a group that they are not in; the end of time: until
+    /// that is lifted.
     banned: Option<Timestamp>,
     read: Instant,
     /// From a session's snapshot: enough to judge by while the store is away, but not what the room is like.
@@ -53,15 +54,19 @@ impl Standing {
         if caller.is_in(&self.room.id) { Ok(()) } else { Err(ChatError::not_found("room")) }
     }
 
-    /// Whether the user is banned from the channel that this is of.
+    /// The answer to a user who may not do here what others may: who is banned hears that, and to all others it is not
+    /// there.
+    pub(crate) fn refusal(&self) -> ChatError {
+        self.bars().err().unwrap_or_else(|| ChatError::not_found("room"))
+    }
+
+    /// Whether the user is banned from the room that this is of.
     ///
     /// # Errors
     /// `banned`.
     pub(crate) fn bars(&self) -> Result<(), ChatError> {
         match self.banned {
-            Some(until) if until > Timestamp::now() => {
-                Err(ChatError::new(Code::Banned, "you are banned from this room"))
-            }
+            Some(until) if until > Timestamp::now() => Err(ChatError::banned()),
             _ => Ok(()),
         }
     }
@@ -243,8 +248,10 @@ impl Memberships {
     /// The ban is read after the room's version: it is never older than that.
     async fn read(&self, room: &RoomId, user: &UserId) -> Result<Option<Read>, Unavailable> {
         let Some((room, membership)) = self.ports.store.membership(room, user).await? else { return Ok(None) };
+        let inside = membership.is_some_and(|membership| membership.role != Role::Left);
         let banned = match room.kind {
             RoomKind::Channel => self.ports.safety.banned(&room.id, user).await?,
+            RoomKind::Group if !inside => self.ports.safety.banned(&room.id, user).await?,
             RoomKind::Direct | RoomKind::Group => None,
         };
         let until = banned.map(|ban| ban.until.unwrap_or(Timestamp(i64::MAX)));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, client, connect, done, history, newGroup, newUser, randomUUID, send } from "../lib/clients.mjs";
 import { solo } from "../lib/process.mjs";
+import { answered } from "../lib/rest.mjs";
 import { heard, until } from "../lib/wait.mjs";
 
 const person = async (t, name) => {
@@ -65,6 +66,38 @@ test("members are added and removed, hear it at once, and the group says so", as
   assert.deepEqual(await said(ann, roomId), ["Ann created the group", "Ann added Cem and Dea", "Ann removed Cem"]);
   await refused(ann, "room.members.add", { roomId, memberIds: ["nobody-at-all"] }, "not_found");
   await refused(ann, "room.members.remove", { roomId, memberIds: ["nobody-at-all"] }, "not_found");
+});
+
+test("nobody edits what the group says by itself, and only admins and moderators take it back", async (t) => {
+  const [ann, ben] = await people(t, "Ann", "Ben");
+  const roomId = await newGroup(ann, [], "Crew", { isPrivate: false });
+  const received = heard(ann.socket, "message.received", ({ content }) => content === "Ben joined the group");
+  await done(ben.socket, "room.join", { roomId });
+  const { messageId, type, senderId } = await received;
+  assert.deepEqual([type, senderId], ["system", ben.user.id]);
+  const path = `/api/rooms/${roomId}/messages/${messageId}`;
+  for (const somebody of [ben, ann]) {
+    await refused(somebody, "message.edit", { roomId, messageId, content: "Ben is the admin" }, "forbidden");
+    const body = await answered(403, somebody.user, "PATCH", path, { content: "Ben is the admin" });
+    assert.equal(body.error, "forbidden");
+  }
+  await refused(ben, "message.delete", { roomId, messageId }, "forbidden");
+  await answered(403, ben.user, "DELETE", path);
+  assert.ok((await said(ann, roomId)).includes("Ben joined the group"));
+  await done(ann.socket, "message.delete", { roomId, messageId });
+  assert.ok(!(await said(ann, roomId)).includes("Ben joined the group"));
+});
+
+test("who has just left reads on at once", async (t) => {
+  const [ann, ben] = await people(t, "Ann", "Ben");
+  for (let round = 0; round < 5; round += 1) {
+    const roomId = await newGroup(ann, [ben], `Crew ${round}`);
+    await send(ann.socket, roomId, "here");
+    await done(ben.socket, "room.leave", { roomId });
+    const { messages } = await done(ben.socket, "message.history", { roomId });
+    assert.ok(messages.some(({ content }) => content === "here"), `round ${round}`);
+    await refused(ben, "message.send", { roomId, content: "x" }, "not_found");
+  }
 });
 
 test("twenty members are added, listed in pages and removed by one command each", async (t) => {

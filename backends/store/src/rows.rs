@@ -69,6 +69,7 @@ row! {
         seq: i64,
         room_id: String,
         sender_id: String,
+        system: bool,
         deleted: bool,
     }
 }
@@ -80,6 +81,7 @@ impl From<PlacedRow> for Placed {
             room: RoomId::trusted(row.room_id),
             seq: seq(row.seq),
             sender: UserId::trusted(row.sender_id),
+            system: row.system,
             deleted: row.deleted,
         }
     }

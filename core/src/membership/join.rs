@@ -1,7 +1,7 @@
 //! A user comes into a group by their own will.
 
 use super::{Decision, Known, full};
-use crate::error::{ChatError, Code};
+use crate::error::ChatError;
 use crate::event::{Actor, Kind, Member, Role, Room, RoomKind};
 
 pub(super) fn join(known: &Known, user: &Actor, limit: u32) -> Result<Decision, ChatError> {
@@ -13,7 +13,7 @@ pub(super) fn join(known: &Known, user: &Actor, limit: u32) -> Result<Decision, 
         return Err(ChatError::not_found("room"));
     }
     if known.banned.contains(&user.id) {
-        return Err(ChatError::new(Code::Banned, "you are banned from this room"));
+        return Err(ChatError::banned());
     }
     if room.member_count >= limit {
         return Err(full(limit));

@@ -144,6 +144,24 @@ impl Change {
         std::iter::once(first).chain(others).filter(|id| seen.insert(*id)).cloned().collect()
     }
 
+    /// Which user asks to change a room that is there; `None`: the server, or a room is made.
+    fn asker(&self) -> Option<&UserId> {
+        match self {
+            Self::Join { user, .. } | Self::Leave { user } => Some(&user.id),
+            Self::Add { by, .. }
+            | Self::Remove { by, .. }
+            | Self::SetRole { by, .. }
+            | Self::Update { by, .. }
+            | Self::Delete { by }
+            | Self::Ban { by, .. }
+            | Self::Unban { by, .. } => match by {
+                By::Member(actor) => Some(&actor.id),
+                By::Server(_) => None,
+            },
+            Self::Create { .. } => None,
+        }
+    }
+
     /// Who brings others into a room: whether those block them has to be known.
     pub fn inviter(&self) -> Option<&UserId> {
         match self {
@@ -222,8 +240,16 @@ pub enum Banning {
 /// Decides a change.
 ///
 /// # Errors
-/// What the caller is to be told; nothing is written then.
+/// What the caller is to be told; nothing is written then. Who is banned from the room is told that, whatever it is that
+/// they may not do there.
 pub fn decide(known: &Known, change: &Change) -> Result<Decision, ChatError> {
+    decide_for_anybody(known, change).map_err(|error| {
+        let barred = change.asker().is_some_and(|user| known.room.is_some() && known.bars(user));
+        if barred && matches!(error.code, Code::NotFound | Code::Forbidden) { ChatError::banned() } else { error }
+    })
+}
+
+fn decide_for_anybody(known: &Known, change: &Change) -> Result<Decision, ChatError> {
     match change {
         Change::Create { room, creator, members, limit } => {
             create::create(known, room, creator, members, *limit, &change.concerned())
@@ -294,6 +320,11 @@ impl Known {
         self.roles.get(user).copied().filter(|role| *role != Role::Left)
     }
 
+    /// Whether a ban keeps the user out: who has a role is in.
+    fn bars(&self, user: &UserId) -> bool {
+        self.banned.contains(user) && self.role(user).is_none()
+    }
+
     fn profile(&self, user: &UserId) -> Result<&Actor, ChatError> {
         self.users.get(user).ok_or_else(|| ChatError::not_found(&format!("user {user}")))
     }
@@ -359,9 +390,9 @@ pub fn may_send(role: Role) -> bool {
     role != Role::Left
 }
 
-/// Whether `user` may change the content of a message by `author`.
-pub fn may_edit(user: &UserId, author: &UserId) -> bool {
-    user == author
+/// Whether `user` may change the content of a message by `author`; `None`: a system message, which is nobody's.
+pub fn may_edit(user: &UserId, author: Option<&UserId>) -> bool {
+    author == Some(user)
 }
 
 /// Whether a user may pin and unpin messages of a room: admins and moderators; both in a direct room; the maker of a
@@ -374,9 +405,10 @@ pub fn may_pin(room: &Room, user: &UserId, role: Option<Role>) -> bool {
     }
 }
 
-/// Whether `user`, with this role in the room, may delete a message by `author`.
-pub fn may_delete(user: &UserId, role: Option<Role>, author: &UserId) -> bool {
-    user == author || matches!(role, Some(Role::Admin | Role::Moderator))
+/// Whether `user`, with this role in the room, may delete a message by `author`; `None`: a system message, which is
+/// nobody's.
+pub fn may_delete(user: &UserId, role: Option<Role>, author: Option<&UserId>) -> bool {
+    author == Some(user) || matches!(role, Some(Role::Admin | Role::Moderator))
 }
 
 /// A user whose profile nobody has told us: the id stands for the name.

@@ -312,6 +312,33 @@ fn a_banned_user_neither_joins_nor_is_added_until_the_ban_is_lifted() {
 }
 
 #[test]
+fn who_is_banned_hears_so_from_every_change_that_they_may_not_make() {
+    for kind in [RoomKind::Group, RoomKind::Channel] {
+        let mut world = World::made(kind, &["b"]);
+        world.room.private = kind == RoomKind::Group;
+        world.act(&ban("a", "b")).expect("banned");
+        let patch = RoomPatch { name: Some("mine".into()), ..RoomPatch::default() };
+        for change in [
+            Change::Leave { user: user("b") },
+            Change::Add { by: by("b"), users: users(&["c"]), limit: 10 },
+            Change::Remove { by: by("b"), users: users(&["a"]) },
+            role("b", "c", Role::Moderator),
+            Change::Update { by: by("b"), patch },
+            Change::Delete { by: by("b") },
+            ban("b", "c"),
+            Change::Unban { by: by("b"), user: UserId::trusted("b") },
+        ] {
+            assert_eq!(code(world.act(&change)), Code::Banned, "{kind:?}: {change:?}");
+        }
+        assert_eq!(code(world.act(&Change::Leave { user: user("c") })), Code::NotFound, "a stranger");
+    }
+    let mut world = World::made(RoomKind::Group, &["b"]);
+    world.room.private = true;
+    world.act(&ban("a", "b")).expect("banned");
+    assert_eq!(code(world.act(&Change::Join { user: user("b"), limit: 10 })), Code::Banned);
+}
+
+#[test]
 fn a_direct_room_does_not_change() {
     let mut world = World::made(RoomKind::Direct, &["b"]);
     let patch = RoomPatch { name: Some("ours".into()), ..RoomPatch::default() };

@@ -249,8 +249,10 @@ pub struct Placed {
     pub room: RoomId,
     /// Its place there.
     pub seq: Seq,
-    /// Who sent it.
+    /// Who sent it; of a system message, whose doing it tells of.
     pub sender: UserId,
+    /// It is a system message.
+    pub system: bool,
     /// It was taken back.
     pub deleted: bool,
 }

@@ -20,7 +20,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, message: MessageI
     });
 }
 
-async fn accept(
+pub(super) async fn accept(
     shared: &Arc<Shared>,
     caller: &Caller,
     message: MessageId,
@@ -29,7 +29,7 @@ async fn accept(
     let user = &caller.user;
     shared.limiter.pass(&user.id, "message", shared.config.limits.message).await?;
     let (place, role) = find::message(shared, user, message, room.as_ref()).await?;
-    if !membership::may_delete(&user.id, role, &place.sender) {
+    if !membership::may_delete(&user.id, role, place.author()) {
         return Err(ChatError::new(Code::Forbidden, "only its author, a moderator or an admin may delete a message"));
     }
     alter::append(shared, caller, place.room, message, Kind::MessageDeleted { message })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlor_core::error::ChatError;
-use parlor_core::event::{Actor, Kind, Role};
+use parlor_core::event::{Actor, Kind, MessageType, Role};
 use parlor_core::ids::{MessageId, Offset, Partition, RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::store::Placed;
@@ -70,7 +70,8 @@ pub(super) async fn messages(
     places
 }
 
-/// The caller's standing in a message's room. To those who are no members the message is not there.
+/// The caller's standing in a message's room. Who is banned hears that; to all others who are no members the message is
+/// not there.
 async fn standing(shared: &Arc<Shared>, user: &Actor, room: &RoomId) -> Result<Standing, ChatError> {
     let not_found = || ChatError::not_found("message");
     let version = shared.ports.fanout.version(room).await.ok().flatten();
@@ -163,9 +164,11 @@ async fn delivered(shared: &Shared, room: &RoomId, missing: &[MessageId], found:
     let recent = fanout.recent(room, Seq::ZERO, Seq::MAX, fanout.remembers()).await.unwrap_or_default();
     for delivery in &recent {
         let id = MessageId(delivery.event.id.0);
-        if matches!(delivery.event.kind, Kind::MessageSent(_)) && missing.contains(&id) {
+        let Kind::MessageSent(message) = &delivery.event.kind else { continue };
+        if missing.contains(&id) {
             let (room, sender) = (room.clone(), delivery.event.actor.id.clone());
-            found.insert(id, Place { room, sender, seq: Some(delivery.seq), deleted: false });
+            let system = message.kind == MessageType::System;
+            found.insert(id, Place { room, sender, system, seq: Some(delivery.seq), deleted: false });
         }
     }
     for delivery in &recent {
@@ -199,8 +202,8 @@ async fn stored(
     let mut caught_up = false;
     while !missing.is_empty() {
         for place in ports.store.places(&missing).await.map_err(busy)? {
-            let Placed { message, room, seq, sender, deleted } = place;
-            found.insert(message, Place { room, sender, seq: Some(seq), deleted });
+            let Placed { message, room, seq, sender, system, deleted } = place;
+            found.insert(message, Place { room, sender, system, seq: Some(seq), deleted });
         }
         missing.retain(|id| !found.contains_key(id));
         if let (Some(room), None, false) = (room, &ends, missing.is_empty()) {

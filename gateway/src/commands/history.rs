@@ -1,6 +1,7 @@
 //! A page of a room's messages, and who may read what.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parlor_core::command::{Cursor, Direction, History};
 use parlor_core::error::ChatError;
@@ -8,7 +9,7 @@ use parlor_core::event::{Delivery, Role, RoomKind};
 use parlor_core::ids::{RoomId, Seq};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::fanout::Heads;
-use parlor_core::ports::store::{Read, StoredMessage};
+use parlor_core::ports::store::{Membership, Read, StoredMessage};
 use parlor_core::time::Timestamp;
 
 use super::Reply;
@@ -18,7 +19,12 @@ use super::{find, quotes};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::hub;
+use crate::memberships::Standing;
 use crate::vocabularies::{Answer, Page};
+
+/// How long an ex-member waits for the place of their leaving.
+const PATIENCE: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, history: History, reply: Reply) {
     match read(shared, caller, &history).await {
@@ -110,27 +116,44 @@ async fn cached(
 /// Whether the caller may know what goes on in a room now: members, and in a channel who has entered it. Who has left
 /// may read what was said, and no more.
 pub(super) async fn present(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<(), ChatError> {
-    match readable(shared, caller, room).await? {
-        Seq::MAX => Ok(()),
-        _ => Err(ChatError::not_found("room")),
+    let standing = standing(shared, caller, room).await?;
+    match standing.room.kind {
+        RoomKind::Channel => standing.admits(caller),
+        RoomKind::Direct | RoomKind::Group if standing.role().is_some() => Ok(()),
+        RoomKind::Direct | RoomKind::Group => Err(standing.refusal()),
     }
 }
 
-/// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving.
+/// Whether the caller may read here, and below which seq: members all, ex-members up to their leaving. For as long as
+/// nobody can tell where that is in the log, it is waited for.
+///
+/// # Errors
+/// `banned`, or the answer of a room that is not there. `busy`: the place of the leaving is not known in time.
 pub(crate) async fn readable(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Seq, ChatError> {
-    let not_found = || ChatError::not_found("room");
-    let version = shared.ports.fanout.version(room).await.ok().flatten();
-    let standing = shared.memberships.standing(room, &caller.user.id, version).await?.ok_or_else(not_found)?;
-    if standing.room.kind == RoomKind::Channel {
-        return standing.admits(caller).map(|()| Seq::MAX);
-    }
-    match standing.membership {
-        Some(membership) if membership.role == Role::Left => {
-            membership.reads_through.map(|seq| Seq(seq.0 + 1)).ok_or_else(not_found)
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let standing = standing(shared, caller, room).await?;
+        if standing.room.kind == RoomKind::Channel {
+            return standing.admits(caller).map(|()| Seq::MAX);
         }
-        Some(_) => Ok(Seq::MAX),
-        None => Err(not_found()),
+        match standing.membership {
+            Some(Membership { role: Role::Left, reads_through: Some(seq) }) => return Ok(Seq(seq.0 + 1)),
+            Some(Membership { role: Role::Left, reads_through: None }) if Instant::now() < until => {
+                tokio::time::sleep(LOOK).await;
+            }
+            Some(Membership { role: Role::Left, reads_through: None }) => {
+                return Err(ChatError::busy("your leaving is not stored yet"));
+            }
+            Some(_) => return Ok(Seq::MAX),
+            None => return Err(standing.refusal()),
+        }
     }
+}
+
+async fn standing(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Standing, ChatError> {
+    let version = shared.ports.fanout.version(room).await.ok().flatten();
+    let standing = shared.memberships.standing(room, &caller.user.id, version).await?;
+    standing.ok_or_else(|| ChatError::not_found("room"))
 }
 
 async fn bounds(shared: &Arc<Shared>, history: &History) -> Result<Bounds, ChatError> {
@@ -173,4 +196,68 @@ pub(super) async fn before_time(shared: &Arc<Shared>, room: &RoomId, time: Times
 pub(super) fn busy(error: Unavailable) -> ChatError {
     tracing::debug!(%error, "history could not be read");
     ChatError::busy("history cannot be read right now")
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::error::Code;
+    use parlor_core::event::Kind;
+    use parlor_core::membership::Change;
+    use parlor_core::ports::store::Store;
+
+    use super::*;
+    use crate::stage::{Stage, caller, user};
+
+    #[tokio::test]
+    async fn who_has_just_left_reads_on_once_the_leaving_has_its_place() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        stage.say(&room, "ann", "hello").await;
+        let decision = stage.store.change(&room, &Change::Leave { user: user("ben") }).await.expect("left");
+        let (shared, ben) = (&stage.shared, caller("ben"));
+        let refused = readable(shared, &ben, &room).await.expect_err("nobody knows the place");
+        assert_eq!(refused.code, Code::Busy);
+        assert_eq!(present(shared, &ben, &room).await.expect_err("no member").code, Code::NotFound);
+        let stored = async {
+            tokio::time::sleep(PATIENCE / 4).await;
+            let leaving = |event: &&parlor_core::event::Event| matches!(event.kind, Kind::MemberLeft { .. });
+            let event = decision.events.iter().find(leaving).expect("told");
+            stage.tell(&room, "ben", event.kind.clone()).await;
+            stage.persist().await;
+        };
+        let (read, ()) = tokio::join!(readable(shared, &ben, &room), stored);
+        assert!(read.expect("readable") < Seq::MAX);
+    }
+
+    #[tokio::test]
+    async fn who_is_banned_from_a_group_hears_that_and_strangers_hear_nothing() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let message = stage.say(&room, "ann", "hello").await;
+        stage.persist().await;
+        let ban = |id: &str| Change::Ban {
+            by: parlor_core::membership::By::Member(user("ann")),
+            user: user(id).id,
+            until: None,
+            reason: None,
+        };
+        stage.store.see_user(&user("cem")).await.expect("seen");
+        for banned in ["ben", "cem"] {
+            stage.store.change(&room, &ban(banned)).await.expect("banned");
+        }
+        for (who, code) in [("ben", Code::Banned), ("cem", Code::Banned), ("dan", Code::NotFound)] {
+            let caller = caller(who);
+            let sent = super::super::send::may_send(&stage.shared, &caller, &room, None).await;
+            let looked = super::super::rooms::look(&stage.shared, &caller, &room).await;
+            let found = find::message(&stage.shared, &caller.user, message, Some(&room)).await;
+            let refused = [
+                sent.expect_err("no member").code,
+                looked.expect_err("no member").code,
+                found.expect_err("no member").code,
+                present(&stage.shared, &caller, &room).await.expect_err("no member").code,
+                super::super::rooms::refusal(&stage.shared, &caller, &room).await.code,
+            ];
+            assert_eq!(refused, [code; 5], "{who}");
+        }
+    }
 }

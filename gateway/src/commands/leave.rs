@@ -24,7 +24,7 @@ async fn leave(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<(
     let standing = standing.ok_or_else(|| ChatError::not_found("room"))?;
     if standing.room.kind == RoomKind::Channel {
         let Some(client) = caller.client().filter(|client| client.is_in(room)) else {
-            return Err(ChatError::not_found("room"));
+            return Err(standing.refusal());
         };
         typing::end(shared, client, room).await;
         shared.hub.leave(client, room);

@@ -19,7 +19,7 @@ async fn mute(shared: &Arc<Shared>, caller: &Caller, room: &RoomId, on: bool) ->
     let user = &caller.user;
     shared.limiter.pass(&user.id, "room_change", shared.config.limits.room_change).await?;
     if !shared.ports.safety.mute(user, room, on).await.map_err(rooms::busy)? {
-        return Err(ChatError::not_found("room"));
+        return Err(rooms::refusal(shared, caller, room).await);
     }
     append::relay(shared, &RoomId::inbox(&user.id)).await;
     Ok(())

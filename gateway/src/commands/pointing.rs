@@ -142,7 +142,7 @@ async fn move_to(
         return channel(shared, caller, room, seq, to).await;
     }
     if standing.role().is_none() {
-        return Err(not_found());
+        return Err(standing.refusal());
     }
     if to.read {
         shared.receipts.note(room, user, Pointers::read(seq, now), READ_WITHIN);

@@ -66,5 +66,5 @@ async fn visible(shared: &Arc<Shared>, caller: &Caller, room: &parlor_core::ids:
     let standing = shared.memberships.standing(room, &caller.user.id, None).await?;
     let standing = standing.ok_or_else(|| ChatError::not_found("room"))?;
     let public = standing.room.kind != RoomKind::Direct && !standing.room.private;
-    if public || standing.membership.is_some() { Ok(()) } else { Err(ChatError::not_found("room")) }
+    if public || standing.membership.is_some() { Ok(()) } else { Err(standing.refusal()) }
 }

@@ -48,7 +48,7 @@ async fn read(
 }
 
 /// The caller's standing in a room that they may look at: members in theirs, and anybody who is not banned in a
-/// channel. To all others it is not there.
+/// channel. Who is banned hears that; to all others it is not there.
 pub(super) async fn look(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<Standing, ChatError> {
     let user = &caller.user.id;
     shared.limiter.pass(user, "history", shared.config.limits.history).await?;
@@ -58,9 +58,23 @@ pub(super) async fn look(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -
     match standing.room.kind {
         RoomKind::Channel => standing.bars()?,
         RoomKind::Direct | RoomKind::Group if standing.role().is_some() => {}
-        RoomKind::Direct | RoomKind::Group => return Err(ChatError::not_found("room")),
+        RoomKind::Direct | RoomKind::Group => return Err(standing.refusal()),
     }
     Ok(standing)
+}
+
+/// The answer to a caller who was found not to be in a room: whether that is for a ban is looked up.
+pub(super) async fn refusal(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> ChatError {
+    let user = &caller.user.id;
+    if let Err(error) = shared.limiter.pass(user, "history", shared.config.limits.history).await {
+        return error;
+    }
+    let version = shared.ports.fanout.version(room).await.ok().flatten();
+    match shared.memberships.standing(room, user, version).await {
+        Ok(Some(standing)) => standing.refusal(),
+        Ok(None) => ChatError::not_found("room"),
+        Err(error) => error,
+    }
 }
 
 pub(super) fn busy(error: Unavailable) -> ChatError {

@@ -156,7 +156,8 @@ async fn accept(shared: &Arc<Shared>, caller: &Caller, send: &Send) -> Result<Ac
     };
     let event = Event { id: id.into(), room: send.room.clone(), actor: user.clone(), kind: Kind::MessageSent(message) };
     let pending = append::append(shared, &event)?;
-    shared.hub.recent.note(id, Place { room: event.room, sender: event.actor.id, seq: None, deleted: false });
+    let place = Place { room: event.room, sender: event.actor.id, system: false, seq: None, deleted: false };
+    shared.hub.recent.note(id, place);
     Ok(Accepted { id, pending, member: kind != RoomKind::Channel, again })
 }
 
@@ -175,7 +176,7 @@ pub(super) async fn may_send(
     let kind = standing.room.kind;
     match kind {
         RoomKind::Channel => standing.admits(caller)?,
-        RoomKind::Direct | RoomKind::Group if standing.role().is_none() => return Err(ChatError::not_found("room")),
+        RoomKind::Direct | RoomKind::Group if standing.role().is_none() => return Err(standing.refusal()),
         RoomKind::Direct => shared.blocks.pass(room, &caller.user.id).await?,
         RoomKind::Group => {}
     }

@@ -9,7 +9,7 @@ use parlor_core::error::ChatError;
 use parlor_core::event::{Actor, Ephemeral};
 use parlor_core::ids::RoomId;
 
-use super::Reply;
+use super::{Reply, rooms};
 use crate::Shared;
 use crate::caller::Caller;
 use crate::client::Client;
@@ -92,7 +92,7 @@ impl Typing {
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, room: RoomId, active: bool, reply: Reply) {
     let user = &caller.user;
     let Some(client) = caller.client().filter(|client| client.is_in(&room)) else {
-        return reply.refuse(&ChatError::not_found("room"));
+        return reply.refuse(&rooms::refusal(shared, caller, &room).await);
     };
     if !active {
         end(shared, client, &room).await;

@@ -302,7 +302,8 @@ mod tests {
     async fn what_was_taken_back_behind_a_range_is_not_told_by_the_log_where_the_cache_or_this_gateway_knows() {
         let (stage, room, secret, gap) = set().await;
         assert_eq!(said(&stage, &room, gap).await, ["a secret", "after"], "the log alone");
-        let place = Place { room: room.clone(), sender: user("ann").id, seq: Some(gap.through), deleted: true };
+        let place =
+            Place { room: room.clone(), sender: user("ann").id, system: false, seq: Some(gap.through), deleted: true };
         stage.shared.hub.recent.note(secret, place);
         assert_eq!(said(&stage, &room, gap).await, ["after"], "heard here");
         let (stage, room, _, gap) = set().await;

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use parlor_core::error::ChatError;
-use parlor_core::event::{Actor, Delivery, Ephemeral, Event, Kind};
+use parlor_core::event::{Actor, Delivery, Ephemeral, Event, Kind, MessageType};
 use parlor_core::ids::{EventId, Offset, Partition, RoomId, Seq, UserId};
 use parlor_core::ports::fanout::Signal;
 use parlor_core::time::Timestamp;
@@ -313,9 +313,10 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
 fn remember(shared: &Shared, room: &Room, delivery: &Delivery) {
     let event = &delivery.event;
     match &event.kind {
-        Kind::MessageSent(_) => {
+        Kind::MessageSent(message) => {
             let (of, sender) = (event.room.clone(), event.actor.id.clone());
-            let place = Place { room: of, sender, seq: Some(delivery.seq), deleted: false };
+            let system = message.kind == MessageType::System;
+            let place = Place { room: of, sender, system, seq: Some(delivery.seq), deleted: false };
             if shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place) && !event.room.is_of_channel() {
                 sender_has_read(shared, room, delivery);
             }
@@ -449,7 +450,7 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
-    use parlor_core::event::{Event, Message, MessageType, RoomKind};
+    use parlor_core::event::{Message, RoomKind};
     use parlor_core::ids::EventId;
 
     use super::*;
@@ -466,7 +467,7 @@ mod tests {
             let kind = Kind::MessageSent(Message::new(MessageType::Text, "hi"));
             let event = Arc::new(Event { id: EventId::now(), room: id.clone(), actor: user(who), kind });
             // Each was sent from here.
-            let place = Place { room: id.clone(), sender: user(who).id, seq: None, deleted: false };
+            let place = Place { room: id.clone(), sender: user(who).id, system: false, seq: None, deleted: false };
             shared.hub.recent.note(parlor_core::ids::MessageId(event.id.0), place);
             let delivery = Delivery { prev: None, seq: Seq(seq), time: Timestamp::now(), event };
             remember(shared, &room, &delivery);

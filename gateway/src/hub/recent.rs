@@ -14,10 +14,19 @@ const CAPACITY: usize = 32_768;
 pub(crate) struct Place {
     pub(crate) room: RoomId,
     pub(crate) sender: UserId,
+    /// It is a system message: of the sender's doing, but not theirs.
+    pub(crate) system: bool,
     /// `None`: accepted by this gateway, not delivered yet.
     pub(crate) seq: Option<Seq>,
     /// It was taken back.
     pub(crate) deleted: bool,
+}
+
+impl Place {
+    /// Whose message it is; `None`: a system message, which is nobody's.
+    pub(crate) fn author(&self) -> Option<&UserId> {
+        (!self.system).then_some(&self.sender)
+    }
 }
 
 #[derive(Default)]

@@ -108,7 +108,8 @@ pub(super) async fn message(pool: &Pool, id: MessageId) -> Result<Option<StoredM
 /// Where messages are; of an id that was stored again the newest.
 pub(super) async fn places(pool: &Pool, ids: &[MessageId]) -> Result<Vec<Placed>, Unavailable> {
     const READ: &str = "\
-        SELECT DISTINCT ON (id) id, seq, room_id, sender_id, deleted_at IS NOT NULL AS deleted \
+        SELECT DISTINCT ON (id) id, seq, room_id, sender_id, type = 'system' AS system, \
+            deleted_at IS NOT NULL AS deleted \
         FROM messages WHERE id = ANY($1) ORDER BY id, seq DESC";
     let mut connection = pool.get().await?;
     let rows: Vec<PlacedRow> = query_as(READ)

@@ -105,7 +105,8 @@ pub(super) async fn message(pools: &Pools, id: MessageId) -> Result<Option<Store
 pub(super) async fn places(pools: &Pools, ids: &[MessageId]) -> Result<Vec<Placed>, Unavailable> {
     // With one `max` the other columns are of the row that has it (SQLite, "Bare columns in an aggregate query").
     const READ: &str = "\
-        SELECT m.id, max(m.seq) AS seq, m.room_id, m.sender_id, m.deleted_at IS NOT NULL AS deleted \
+        SELECT m.id, max(m.seq) AS seq, m.room_id, m.sender_id, m.type = 'system' AS system, \
+            m.deleted_at IS NOT NULL AS deleted \
         FROM json_each(?1) i JOIN messages m ON m.id = unhex(i.value) GROUP BY m.id";
     let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
     let rows: Vec<PlacedRow> =

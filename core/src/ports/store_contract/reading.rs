@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::{GENERATION, PARTITION, Trial, delete, edit, everything, id_of, text};
-use crate::event::{Event, Kind, Message};
+use super::{GENERATION, PARTITION, Trial, delete, edit, event, everything, id_of, text};
+use crate::event::{Event, Kind, Message, MessageType};
 use crate::ids::{MessageId, Offset, Partition, RoomId, Seq};
 use crate::ports::store::{Placed, Read};
 use crate::time::Timestamp;
@@ -75,8 +75,10 @@ pub async fn a_deleted_message_leaves_history_but_is_found_by_its_id(mut trial: 
 
 pub async fn many_messages_are_found_at_once(mut trial: Trial) {
     let (kept, gone, other) = (text("r", "a", "kept"), text("r", "b", "gone"), text("s", "b", "other"));
-    let seqs = trial.feed.tell([gone.clone(), kept.clone(), other.clone(), delete(&gone)]).await;
-    let ids = [MessageId::now(), id_of(&other), id_of(&gone), id_of(&kept), id_of(&kept)];
+    let notice = event("s", "b", Kind::MessageSent(Message::new(MessageType::System, "b joined the group")));
+    let told = [gone.clone(), kept.clone(), other.clone(), notice.clone(), delete(&gone)];
+    let seqs = trial.feed.tell(told).await;
+    let ids = [MessageId::now(), id_of(&notice), id_of(&other), id_of(&gone), id_of(&kept), id_of(&kept)];
     let mut places = trial.store.places(&ids).await.expect("an answer");
     places.sort_by_key(|place| place.seq);
     let place = |event: &Event, seq, deleted| Placed {
@@ -84,11 +86,17 @@ pub async fn many_messages_are_found_at_once(mut trial: Trial) {
         room: event.room.clone(),
         seq,
         sender: event.actor.id.clone(),
+        system: *event == notice,
         deleted,
     };
     assert_eq!(
         places,
-        [place(&gone, seqs[0], true), place(&kept, seqs[1], false), place(&other, seqs[2], false)],
+        [
+            place(&gone, seqs[0], true),
+            place(&kept, seqs[1], false),
+            place(&other, seqs[2], false),
+            place(&notice, seqs[3], false)
+        ],
         "each once, and none that was never stored"
     );
     assert!(trial.store.places(&[]).await.expect("an answer").is_empty());
