@@ -131,6 +131,38 @@ test("type, metadata, reply and text come back as they were sent", async (t) => 
   assert.deepEqual((await received).replyTo, { messageId: first.messageId, content: texts[0], senderId: ann.user.id });
 });
 
+test("a reply right after the original's ack quotes it, each time", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  for (let round = 0; round < 20; round += 1) {
+    const received = heard(ben.socket, "message.received", (message) => message.content === `answer ${round}`);
+    const { messageId } = await send(ann.socket, roomId, `question ${round}`);
+    await send(ann.socket, roomId, `answer ${round}`, { replyToId: messageId });
+    assert.deepEqual((await received).replyTo, { messageId, content: `question ${round}`, senderId: ann.user.id });
+  }
+});
+
+test("what was just acked is in the list of rooms, and what was just taken back is not, nor in a search", async (t) => {
+  const [ann, ben] = await two(t);
+  const roomId = await newGroup(ann, [ben]);
+  const word = `word${randomUUID().slice(0, 8)}`;
+  const { messageId: first } = await send(ann.socket, roomId, `${word} first`);
+  const search = async () => (await done(ann.socket, "message.search", { query: word })).messages;
+  await until("it is found", async () => (await search()).length === 1);
+  for (let round = 0; round < 10; round += 1) {
+    const received = heard(ann.socket, "message.received", (message) => message.content === `round ${round}`);
+    const { messageId } = await send(ben.socket, roomId, `round ${round}`);
+    await received;
+    const { rooms } = await done(ann.socket, "room.list", { limit: 10 });
+    const { lastMessage } = rooms.find((room) => room.roomId === roomId);
+    assert.deepEqual([lastMessage.messageId, lastMessage.content], [messageId, `round ${round}`]);
+    const { room } = await done(ann.socket, "room.get", { roomId });
+    assert.equal(room.lastMessage.messageId, messageId);
+  }
+  await done(ann.socket, "message.delete", { roomId, messageId: first });
+  assert.deepEqual(await search(), []);
+});
+
 test("who somebody is comes from the token, whatever the payload says", async (t) => {
   const [ann, ben] = await two(t);
   const roomId = await newGroup(ann, [ben]);

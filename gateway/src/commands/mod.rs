@@ -64,6 +64,7 @@ pub(crate) use erase::erase;
 pub(crate) use find::place as place_of;
 pub(crate) use history::readable;
 pub(crate) use join::{end_lease, exit_channel, new_room, rejoin_channel, reserved};
+pub(crate) use overlay::show_newest;
 pub(crate) use pointing::has_sent;
 pub(crate) use reply::Reply;
 pub(crate) use typing::{Typing, end as end_typing};

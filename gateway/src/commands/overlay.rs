@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use parlor_core::event::{Delivery, Kind, Message};
-use parlor_core::ids::{MessageId, UserId};
-use parlor_core::ports::store::{Reaction, StoredMessage};
+use parlor_core::event::{Delivery, Kind, Message, Role};
+use parlor_core::ids::{MessageId, Seq, UserId};
+use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 use parlor_core::receipts::Got;
 
-use crate::hub;
+use crate::{Shared, hub};
 
 /// Users named under one emoji, as the store names them.
 const NAMED: usize = 100;
@@ -55,6 +55,43 @@ pub(super) fn lay_over(
         }
     }
     messages.into_values().collect()
+}
+
+/// The newest message of a room: `stored`, the store's, or a newer one that was delivered since, as it is now. One that was
+/// taken back, as `gone` knows or what was delivered says, is none; `None` then where no other is known.
+fn newest(
+    stored: Option<StoredMessage>,
+    delivered: &[Delivery],
+    gone: impl Fn(MessageId) -> bool,
+) -> Option<StoredMessage> {
+    let messages = lay_over(stored.clone().into_iter().collect(), delivered, |_, _| true);
+    let mut newest = messages.into_iter().filter(|message| !gone(message.id)).max_by_key(|message| message.seq)?;
+    if let Some(stored) = stored.filter(|stored| stored.id == newest.id) {
+        if stored.edited_at > newest.edited_at {
+            // The store is ahead.
+            return Some(stored);
+        }
+        // Nobody says which of the delivered reactions it has counted already.
+        newest.reactions = stored.reactions;
+    }
+    if let Some(quote) = newest.message.reply_to.as_mut().filter(|quote| gone(quote.message)) {
+        (quote.content, quote.encrypted, quote.sender) = (None, false, None);
+    }
+    Some(newest)
+}
+
+/// Lets summaries show the newest message that was delivered here, which the store may not have yet. Nobody is asked.
+pub(crate) fn show_newest(shared: &Shared, rooms: &mut [RoomSummary]) {
+    let hub = &shared.hub;
+    // Who has left sees no more than the store shows them.
+    for summary in rooms.iter_mut().filter(|summary| summary.role != Role::Left) {
+        let known = summary.last_message.as_ref();
+        let gone = known.is_some_and(|message| hub.is_deleted(message.id));
+        if gone || hub.has_news(&summary.room.id, known.map_or(Seq::ZERO, |message| message.seq)) {
+            let delivered = hub.lately(&summary.room.id);
+            summary.last_message = newest(summary.last_message.take(), &delivered, |id| hub.is_deleted(id));
+        }
+    }
 }
 
 /// A message of the log as the store will have it.
@@ -162,6 +199,32 @@ mod tests {
         assert!(messages[0].pinned && messages[0].edited_at.is_some());
         assert_eq!(shown(&messages[0]), [("x".to_owned(), vec!["c"], 1)]);
         assert!(all(&[&tail[..], &[change(10, "c", react(false))]].concat())[0].reactions.is_empty());
+    }
+
+    #[test]
+    fn the_newest_message_is_the_last_one_that_is_still_there_with_its_edits() {
+        let said = [sent(1), sent(2), sent(3)];
+        let [one, two, three] = [0, 1, 2].map(|at: usize| MessageId(said[at].event.id.0));
+        let stored = || all(&said[..1]).pop();
+        let edit = |seq, message, content: &str| {
+            told(seq, EventId::now(), "a", Kind::MessageEdited { message, content: content.into(), encrypted: false })
+        };
+        let deletion = |seq, message| told(seq, EventId::now(), "a", Kind::MessageDeleted { message });
+        let shows = |more: &[Delivery], gone: &[MessageId]| {
+            let message = newest(stored(), &[&said[..], more].concat(), |id| gone.contains(&id));
+            message.map(|message| (message.id, message.message.content))
+        };
+        assert_eq!(newest(stored(), &[], |_| false), stored());
+        assert_eq!(shows(&[], &[]), Some((three, "hi".into())));
+        assert_eq!(shows(&[edit(4, three, "ho")], &[]), Some((three, "ho".into())));
+        assert_eq!(shows(&[deletion(4, three)], &[]), Some((two, "hi".into())));
+        assert_eq!(shows(&[deletion(4, three)], &[two]), Some((one, "hi".into())), "acked, and not delivered yet");
+        assert_eq!(shows(&[], &[one, two, three]), None);
+        // Where the store is ahead of what was delivered, it is right.
+        let mut ahead = stored().expect("a message");
+        (ahead.edited_at, ahead.message.content) = (Some(Timestamp(2_000)), "latest".into());
+        let shown = newest(Some(ahead.clone()), &[said[0].clone(), edit(4, one, "before")], |_| false);
+        assert_eq!(shown, Some(ahead));
     }
 
     proptest! {

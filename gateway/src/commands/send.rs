@@ -1,6 +1,7 @@
 //! Send a message.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parlor_core::command::Send;
 use parlor_core::error::{ChatError, Code};
@@ -17,6 +18,10 @@ use crate::caller::Caller;
 use crate::files;
 use crate::hub::{self, Heard, Place, Words};
 use crate::vocabularies::Answer;
+
+/// How long a reply waits for what it quotes to come back from the log.
+const QUOTE_PATIENCE: Duration = Duration::from_millis(200);
+const QUOTE_LOOK: Duration = Duration::from_millis(20);
 
 pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, send: Send, reply: Reply) {
     let accepted = accept(shared, caller, &send).await;
@@ -202,9 +207,25 @@ fn digest(parts: &[&str]) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The quoted message as it is now: from what was heard here, else from the recent cache, else from the store. Of one
-/// that was deleted, or that nobody can tell of now, the id alone.
+/// The quoted message as it is now. Of one that was deleted, or that nobody can tell of now, the id alone. One that was
+/// accepted here and has not come back yet is waited for.
 async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote {
+    let until = Instant::now() + QUOTE_PATIENCE;
+    loop {
+        // Before it is looked for: what has come back by now is found.
+        let place = shared.hub.recent.find(message);
+        let coming = place.is_some_and(|place| place.room == *room && place.seq.is_none() && !place.deleted);
+        match told_of(shared, room, message).await {
+            Some(quote) => return quote,
+            None if coming && Instant::now() < until => tokio::time::sleep(QUOTE_LOOK).await,
+            None => return Quote { message, content: None, encrypted: false, sender: None },
+        }
+    }
+}
+
+/// A quoted message from what was heard here, else from the recent cache, else from the store. `None`: none of these can
+/// tell of it.
+async fn told_of(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Option<Quote> {
     let nothing = Quote { message, content: None, encrypted: false, sender: None };
     let says = |Words { content, encrypted }: Words, sender| Quote {
         message,
@@ -221,9 +242,9 @@ async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote
             shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, most).await.unwrap_or_default()
         };
         match hub::heard(&deliveries, message) {
-            Some(Heard::Deleted) => return nothing,
+            Some(Heard::Deleted) => return Some(nothing),
             Some(Heard::Sent(delivery, words)) => {
-                return says(newer.unwrap_or(words), delivery.event.actor.id.clone());
+                return Some(says(newer.unwrap_or(words), delivery.event.actor.id.clone()));
             }
             Some(Heard::Edited(words)) => newer = newer.or(Some(words)),
             None => {}
@@ -231,16 +252,15 @@ async fn quote(shared: &Arc<Shared>, room: &RoomId, message: MessageId) -> Quote
     }
     match shared.ports.store.message(message).await {
         Ok(Some(stored)) if stored.room == *room && stored.deleted_at.is_none() => {
-            says(newer.unwrap_or_else(|| Words::of(&stored.message)), stored.sender.id)
+            Some(says(newer.unwrap_or_else(|| Words::of(&stored.message)), stored.sender.id))
         }
-        _ => nothing,
+        Ok(Some(_)) => Some(nothing),
+        Ok(None) | Err(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use parlor_core::event::MessageType;
     use parlor_core::ids::Offset;
     use parlor_core::time::Timestamp;
@@ -262,6 +282,23 @@ mod tests {
         let mut accepted = accept(&stage.shared, &caller("ann"), &send).await.expect("accepted");
         let pending = std::mem::replace(&mut accepted.pending, Box::pin(std::future::pending()));
         (accepted, pending.await.expect("appended"))
+    }
+
+    #[tokio::test]
+    async fn a_reply_right_after_the_ack_quotes_what_it_answers() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann"]).await;
+        let (accepted, _) = send(&stage, &room, "temp_1").await;
+        let delivered = async {
+            tokio::time::sleep(QUOTE_PATIENCE / 4).await;
+            stage.deliver(Offset::NONE).await;
+        };
+        let (quoted, ()) = tokio::join!(quote(&stage.shared, &room, accepted.id), delivered);
+        assert_eq!(quoted.content.as_deref(), Some("hello"));
+        // What nobody here has accepted is not waited for.
+        let began = Instant::now();
+        assert_eq!(quote(&stage.shared, &room, MessageId::now()).await.content, None);
+        assert!(began.elapsed() < QUOTE_PATIENCE);
     }
 
     #[tokio::test]

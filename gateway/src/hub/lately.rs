@@ -94,6 +94,17 @@ impl Words {
 }
 
 impl super::Hub {
+    /// Whether this gateway knows that a message was taken back.
+    pub(crate) fn is_deleted(&self, message: MessageId) -> bool {
+        self.recent.find(message).is_some_and(|place| place.deleted)
+    }
+
+    /// Whether anything was delivered here of a room behind a place.
+    pub(crate) fn has_news(&self, room: &RoomId, after: Seq) -> bool {
+        let rooms = self.shard(room).rooms.lock();
+        rooms.get(room).and_then(|entry| entry.ring.newest()).is_some_and(|newest| newest > after)
+    }
+
     /// The deliveries of a room that are still here, in order.
     pub(crate) fn lately(&self, room: &RoomId) -> Vec<Delivery> {
         let rooms = self.shard(room).rooms.lock();

@@ -11,8 +11,7 @@ use parlor_core::ports::fanout::Heads;
 use parlor_core::ports::progress::{Asked, Unread};
 use parlor_core::ports::store::RoomSummary;
 
-use crate::Shared;
-use crate::hub;
+use crate::{Shared, commands, hub};
 
 /// Partitions whose heads are read at once.
 const PARTITIONS: usize = 8;
@@ -129,8 +128,8 @@ impl Tally {
     }
 }
 
-/// Corrects a list of rooms by pointers that are further than the store's, and by what was said here since. A room stays
-/// as the store has it where nothing newer is known.
+/// Corrects a list of rooms by pointers that are further than the store's, and by what was said here since; so is
+/// the newest message of each. A room stays as the store has it where nothing newer is known.
 pub(crate) async fn overlay(shared: &Shared, user: &UserId, rooms: &mut [RoomSummary]) {
     let ids: Vec<RoomId> = rooms.iter().map(|summary| summary.room.id.clone()).collect();
     if ids.is_empty() {
@@ -154,6 +153,8 @@ pub(crate) async fn overlay(shared: &Shared, user: &UserId, rooms: &mut [RoomSum
             (rooms[*at].unread, rooms[*at].read) = count;
         }
     }
+    // What counts as unread is shown.
+    commands::show_newest(shared, rooms);
 }
 
 #[cfg(test)]
