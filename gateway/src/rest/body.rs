@@ -24,7 +24,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let form = Form::of_path(request.uri().path());
         let read = async {
-            if is_called_json(request.headers()) != Some(true) {
+            if media(request.headers()) != Some(Media::Json) {
                 return Err(not_json());
             }
             let bytes = Bytes::from_request(request, state).await.map_err(|error| match error.status().as_u16() {
@@ -37,11 +37,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// Whether a body is called `application/json`, with or without parameters. `None`: it is not called anything.
-pub(super) fn is_called_json(headers: &HeaderMap) -> Option<bool> {
+/// What a body is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Media {
+    Json,
+    /// As browsers call a string of which a page does not say what it is (`conversations.md` sends one so).
+    Text,
+    Other,
+}
+
+/// What a body is called, parameters left aside. `None`: nothing.
+pub(super) fn media(headers: &HeaderMap) -> Option<Media> {
     let called = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
     let media = called.split(';').next().unwrap_or_default().trim();
-    Some(media.eq_ignore_ascii_case("application/json"))
+    Some(match media {
+        json if json.eq_ignore_ascii_case("application/json") => Media::Json,
+        text if text.eq_ignore_ascii_case("text/plain") => Media::Text,
+        _ => Media::Other,
+    })
 }
 
 /// The refusal of a body that is called something else.

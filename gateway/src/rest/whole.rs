@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use parlor_core::error::{ChatError, Code};
 
-use super::body::{is_called_json, not_json};
+use super::body::{Media, media, not_json};
 use super::{Form, MAX_BODY};
 
 /// What is read of a body that is too large, and for how long.
@@ -29,7 +29,7 @@ pub(super) async fn in_full(request: Request, next: Next) -> Response {
     let form = Form::of_path(path);
     let (parts, body) = request.into_parts();
     match read(body.into_data_stream()).await {
-        Ok(body) if !body.is_empty() && is_called_json(&parts.headers) == Some(false) => form.refuse(&not_json()),
+        Ok(body) if !body.is_empty() && media(&parts.headers) == Some(Media::Other) => form.refuse(&not_json()),
         Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
         Err(error) => form.refuse(&error),
     }
@@ -90,10 +90,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_says_it_is_no_json_is_refused_and_one_that_says_nothing_is_not() {
-        for json in [None, Some("application/json"), Some("Application/JSON; charset=utf-8")] {
+        let taken = ["application/json", "Application/JSON; charset=utf-8", "text/plain;charset=UTF-8"];
+        for json in taken.map(Some).into_iter().chain([None]) {
             assert_eq!(status("/api/rooms", json, "{}").await, 200, "{json:?}");
         }
-        for other in ["text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "application/jsonx", ""] {
+        for other in ["text/html", "application/x-www-form-urlencoded", "application/jsonx", ""] {
             assert_eq!(status("/api/rooms", Some(other), "{}").await, 415, "{other}");
             assert_eq!(status("/api/rooms", Some(other), "").await, 200, "{other}: no body at all");
         }
