@@ -50,7 +50,7 @@ test("a wrong field gets 400 and is named, a body that is too large 413, and a p
   const missing = await rest(ann, "GET", `/api/conversations/group_${randomUUID()}`);
   assert.deepEqual([missing.status, missing.body.message], [404, "conversation not found"]);
   const called = (type) => rest(ann, "POST", "/api/rooms", { name: "x" }, { headers: { "content-type": type } });
-  const form = await called("text/plain;charset=UTF-8");
+  const form = await called("application/x-www-form-urlencoded");
   assert.deepEqual([form.status, form.body.error], [415, "unsupported_type"]);
   assert.equal((await called("application/json; charset=utf-8")).status, 400);
   const large = await rest(ann, "POST", "/api/messages", { conversation_id: "x", content: "x".repeat(70_000) });

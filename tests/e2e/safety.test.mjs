@@ -136,7 +136,7 @@ test("who is banned from a channel while away comes back out of it, and is told"
   await done(ann.socket, "room.ban", { roomId, userId: ben.user.id });
   await until("Ben is back", () => ben.socket.connected);
   const recovered = ben.socket.recovered;
-  await until("and out of it", async () => (await error(ben, "typing.start", { roomId })) === "not_found");
+  await until("and out of it", async () => (await error(ben, "typing.start", { roomId })) === "banned");
   assert.equal(await error(ben, "message.send", { roomId, content: "x" }), "banned");
   if (recovered) assert.equal(await told, true);
   if (recovered) await until("and that they are out of it", () => left);

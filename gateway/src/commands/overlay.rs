@@ -1,9 +1,10 @@
 //! What the store does not have yet, laid over the messages that it has: new ones, edits, deletions, reactions, pins.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use parlor_core::event::{Delivery, Kind, Message, Role};
-use parlor_core::ids::{MessageId, Seq, UserId};
+use parlor_core::ids::{MessageId, RoomId, Seq, UserId};
 use parlor_core::ports::store::{Reaction, RoomSummary, StoredMessage};
 use parlor_core::receipts::Got;
 
@@ -80,18 +81,28 @@ fn newest(
     Some(newest)
 }
 
-/// Lets summaries show the newest message that was delivered here, which the store may not have yet. Nobody is asked.
-pub(crate) fn show_newest(shared: &Shared, rooms: &mut [RoomSummary]) {
-    let hub = &shared.hub;
+/// Lets summaries show the newest message that was delivered here, which the store may not have yet, and puts them in
+/// order by it. Nobody is asked. Returns the rooms in which there was one.
+pub(crate) fn show_newest(shared: &Shared, rooms: &mut [RoomSummary]) -> HashSet<RoomId> {
+    let (hub, mut newer) = (&shared.hub, HashSet::new());
     // Who has left sees no more than the store shows them.
     for summary in rooms.iter_mut().filter(|summary| summary.role != Role::Left) {
         let known = summary.last_message.as_ref();
         let gone = known.is_some_and(|message| hub.is_deleted(message.id));
         if gone || hub.has_news(&summary.room.id, known.map_or(Seq::ZERO, |message| message.seq)) {
             let delivered = hub.lately(&summary.room.id);
+            let known = known.map(|message| message.seq);
             summary.last_message = newest(summary.last_message.take(), &delivered, |id| hub.is_deleted(id));
+            if summary.last_message.as_ref().map(|message| message.seq) > known {
+                newer.insert(summary.room.id.clone());
+            }
         }
     }
+    if !newer.is_empty() {
+        let latest = |summary: &RoomSummary| summary.last_message.as_ref().map(|message| message.time);
+        rooms.sort_by_key(|summary| Reverse(latest(summary).unwrap_or(summary.room.created_at)));
+    }
+    newer
 }
 
 /// A message of the log as the store will have it.

@@ -153,8 +153,17 @@ pub(crate) async fn overlay(shared: &Shared, user: &UserId, rooms: &mut [RoomSum
             (rooms[*at].unread, rooms[*at].read) = count;
         }
     }
-    // What counts as unread is shown.
-    commands::show_newest(shared, rooms);
+    // What counts as unread is shown; what came while that was counted, counts.
+    let newer = commands::show_newest(shared, rooms);
+    for summary in rooms.iter_mut().filter(|summary| newer.contains(&summary.room.id)) {
+        let read = summary.read.max(shared.receipts.read_here(&summary.room.id, user));
+        let newest = summary.last_message.as_ref().filter(|message| message.seq > read && message.sender.id != *user);
+        match delivered(shared, &summary.room.id, user, read) {
+            Some(count) => (summary.unread, summary.read) = count,
+            None if newest.is_some() => summary.unread = summary.unread.max(1),
+            None => {}
+        }
+    }
 }
 
 #[cfg(test)]
