@@ -269,32 +269,31 @@ impl Conversation {
             .await;
     }
 
-    /// Enters the user's rooms once the store answers again, while the socket lives.
+    /// Enters the user's rooms once the store answers again.
     fn enter_later(&self) {
-        let late = self.clone();
-        tokio::spawn(async move {
-            while late.client.socket.is_open() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                let Some(user) = late.client.user() else { return };
-                if let Ok(rooms) = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
-                    late.begin_in(&user, rooms).await;
-                    // Those who are in the rooms have not been told before.
-                    presence::tell_later(&late.shared, &user.id);
-                    return;
-                }
-            }
+        self.later(|late, user| async move {
+            let Ok(rooms) = late.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await else { return false };
+            late.begin_in(&user, rooms).await;
+            // Those who are in the rooms have not been told before.
+            presence::tell_later(&late.shared, &user.id);
+            true
         });
     }
 
-    /// Writes the user's profile once the store answers again, while the socket lives: nobody can name a user to whom
-    /// none belongs, as when a group is made.
+    /// Writes the user's profile once the store answers again: nobody can name a user to whom none belongs, as when a
+    /// group is made.
     fn see_later(&self) {
+        self.later(|late, user| async move { late.shared.ports.store.see_user(&user).await.is_ok() });
+    }
+
+    /// Tries each second until it is done, while the socket lives.
+    fn later<F: Future<Output = bool> + Send>(&self, attempt: impl Fn(Self, Actor) -> F + Send + 'static) {
         let late = self.clone();
         tokio::spawn(async move {
             while late.client.socket.is_open() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 let Some(user) = late.client.user() else { return };
-                if late.shared.ports.store.see_user(&user).await.is_ok() {
+                if attempt(late.clone(), user).await {
                     return;
                 }
             }

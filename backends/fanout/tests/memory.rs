@@ -1,15 +1,17 @@
 //! The contracts on the memory, and the faults it can be told.
 
+mod applied;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parlor_core::event::{Actor, Ephemeral, Event, Kind, Member, Role};
-use parlor_core::ids::{EventId, Generation, MessageId, Offset, Partition, RoomId, Seq, UserId};
+use parlor_core::ids::{EventId, MessageId, Partition, RoomId, Seq, UserId};
+use parlor_core::membership::nameless;
 use parlor_core::ports::fanout::{Fanout, Signal};
 use parlor_core::ports::limits::Limits;
-use parlor_core::ports::log::{Position, Record};
 use parlor_core::ports::presence::Presence;
 use parlor_core::ports::receipts::Receipts;
 use parlor_core::ports::sessions::Sessions;
@@ -67,12 +69,13 @@ impl limits_contract::Subject for Subject {
     }
 
     async fn raise_version(&self, room: &RoomId, version: u64) {
-        let member = Member { user: ann(), role: Role::Member, joined_at: Timestamp(1) };
-        apply(&*self.0, room, EventId::now(), Kind::MemberJoined { member, members: Some(1), version }).await;
+        let member = Member { user: nameless(&UserId::trusted("ann")), role: Role::Member, joined_at: Timestamp(1) };
+        applied::apply(&*self.0, 4, room, EventId::now(), Kind::MemberJoined { member, members: Some(1), version })
+            .await;
     }
 
     async fn deliver(&self, room: &RoomId, id: EventId) -> Seq {
-        apply(&*self.0, room, id, Kind::MessageDeleted { message: MessageId::now() }).await
+        applied::apply(&*self.0, 4, room, id, Kind::MessageDeleted { message: MessageId::now() }).await
     }
 }
 
@@ -106,27 +109,6 @@ impl sessions_contract::Subject for Subject {
     fn client(&self) -> Arc<dyn Sessions> {
         self.0.clone()
     }
-}
-
-fn ann() -> Actor {
-    Actor { id: UserId::trusted("ann"), name: "ann".into(), avatar: None }
-}
-
-/// Applies an event of a room on whose partition nothing happened yet. Returns its place.
-async fn apply(fanout: &dyn Fanout, room: &RoomId, id: EventId, kind: Kind) -> Seq {
-    let event = Event { id, room: room.clone(), actor: ann(), kind };
-    let partition = parlor_core::partition::of(room, 4);
-    let record = Record {
-        partition,
-        seq: Seq::new(Generation(1), Offset(0)),
-        time: Timestamp(1),
-        encoded: parlor_proto::encode(&event),
-        event: Ok(Arc::new(event)),
-        trace: None,
-    };
-    let held = fanout.claim(partition, Position::START).await.expect("claimed");
-    fanout.apply(partition, held, std::slice::from_ref(&record)).await.expect("applied");
-    record.seq
 }
 
 mod fanout {

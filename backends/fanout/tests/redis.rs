@@ -1,5 +1,7 @@
 //! The contracts on a real Redis, and what only a server over a network can do wrong.
 
+mod applied;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -112,20 +114,7 @@ impl limits_contract::Subject for Subject {
     }
 
     async fn deliver(&self, room: &RoomId, id: EventId) -> Seq {
-        let kind = Kind::MessageDeleted { message: MessageId::now() };
-        let event = Event { id, room: room.clone(), actor: nameless(&UserId::trusted("ann")), kind };
-        let partition = parlor_core::partition::of(room, 4);
-        let record = Record {
-            partition,
-            seq: Seq::new(Generation(1), Offset(0)),
-            time: Timestamp(1),
-            encoded: parlor_proto::encode(&event),
-            event: Ok(Arc::new(event)),
-            trace: None,
-        };
-        let held = self.redis.claim(partition, Position::START).await.expect("claimed");
-        self.redis.apply(partition, held, std::slice::from_ref(&record)).await.expect("applied");
-        record.seq
+        applied::apply(&*self.redis, 4, room, id, Kind::MessageDeleted { message: MessageId::now() }).await
     }
 }
 

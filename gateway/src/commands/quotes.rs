@@ -50,7 +50,7 @@ fn quoted(message: &Message) -> Option<MessageId> {
 
 /// Those of the messages that are deleted, or may be.
 async fn gone(shared: &Shared, asked: HashSet<MessageId>, Known { mut gone, there }: Known) -> HashSet<MessageId> {
-    gone.extend(asked.iter().filter(|id| shared.hub.recent.find(**id).is_some_and(|place| place.deleted)));
+    gone.extend(asked.iter().filter(|id| shared.hub.is_deleted(**id)));
     let unsure: Vec<MessageId> = asked.into_iter().filter(|id| !gone.contains(id) && !there.contains(id)).collect();
     if !unsure.is_empty() {
         match shared.ports.store.places(&unsure).await {

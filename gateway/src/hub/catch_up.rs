@@ -282,7 +282,7 @@ fn give(shared: &Arc<Shared>, client: &Arc<Client>, delivery: &Delivery, stream:
 /// Whether the client is told of this event through this room: a message that was taken back meanwhile is told to
 /// nobody who was not there.
 fn hears(shared: &Shared, client: &Client, delivery: &Delivery) -> bool {
-    let gone = |message| shared.hub.recent.find(message).is_some_and(|place| place.deleted);
+    let gone = |message| shared.hub.is_deleted(message);
     told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user)) && !gaps::sent(delivery).is_some_and(gone)
 }
 

@@ -77,8 +77,7 @@ pub(crate) async fn page(shared: &Shared, room: &RoomId, gap: Gap, limit: usize)
         beyond_cache(ports, room, gap, limit).await?
     };
     let mut gone: HashSet<MessageId> = deletions(&events).chain(deletions(&cached)).collect();
-    let heard = |message| shared.hub.recent.find(message).is_some_and(|place| place.deleted);
-    gone.extend(events.iter().filter_map(sent).filter(|message| heard(*message)));
+    gone.extend(events.iter().filter_map(sent).filter(|message| shared.hub.is_deleted(*message)));
     events.retain(|delivery| sent(delivery).is_none_or(|message| !gone.contains(&message)));
     Ok(Past { events, through, gone })
 }
