@@ -98,18 +98,21 @@ test("who is banned hears of it and then that they are out, in groups and channe
   const [ann, ben] = await people(t, "Ann", "Ben");
   const channelId = `channel-${randomUUID().slice(0, 8)}`;
   await done(ann.socket, "room.create", { type: "channel", name: channelId });
-  const groupId = await newGroup(ann, [ben], "Crew");
+  // Their inbox tells them while the group does, and either may be first: several show both orders.
+  const groupIds = await Promise.all(Array.from({ length: 12 }, (_, i) => newGroup(ann, [ben], `Crew ${i}`)));
   const others = {};
   for (const vocabulary of ["snake", "conversations"]) others[vocabulary] = await connect(t, ben.user, { auth: { vocabulary } });
   await done(ben.socket, "room.join", { roomId: channelId });
   await ask(others.snake, "join_room", { roomId: channelId });
   await ask(others.conversations, "conversation:join", { conversationId: channelId });
-  for (const roomId of [groupId, channelId]) {
+  for (const roomId of [...groupIds, channelId]) {
     const heardBy = new Map();
     const note = (vocabulary, said) => heardBy.set(vocabulary, [...(heardBy.get(vocabulary) ?? []), said]);
     for (const name of ["room.banned", "room.left"]) ben.socket.on(name, (one) => one.roomId === roomId && one.userId === ben.user.id && note("dotted", name));
     for (const name of ["user_banned", "user_left"]) others.snake.on(name, (one) => one.roomId === roomId && one.userId === ben.user.id && note("snake", name));
     others.conversations.on("conversation:updated", (one) => one.conversationId === roomId && one.participantId === ben.user.id && note("conversations", one.action));
+    // That somebody was removed is said to those who are left.
+    ben.socket.on("message.received", (message) => message.roomId === roomId && message.type === "system" && message.content.startsWith("Ann removed") && note("dotted", message.content));
     const banned = heard(ben.socket, "room.banned", (one) => one.roomId === roomId);
     await done(ann.socket, "room.ban", { roomId, userId: ben.user.id });
     const { userId, userName, by } = await banned;

@@ -338,7 +338,7 @@ fn sender_has_read(shared: &Shared, room: &Room, delivery: &Delivery) {
 }
 
 /// Takes these clients out of a room. Those who had the event before (they are not in `without`) may have come in again
-/// since, and stay. Returns those who went.
+/// since, and stay. Returns those who went by this.
 fn put_out(
     room: &mut Room,
     id: &RoomId,
@@ -346,7 +346,10 @@ fn put_out(
     out: impl Fn(&Client) -> bool,
 ) -> Vec<Arc<Client>> {
     let had = |client: &Arc<Client>| without.is_some_and(|w| !w.iter().any(|c| Arc::ptr_eq(c, client)));
-    let gone: Vec<_> = room.clients.extract_if(.., |client| !had(client) && out(client) && client.left(id)).collect();
+    // Also those whose inbox was first, and who are out of the room but not yet of this list: what comes next is not
+    // for them.
+    let mut gone: Vec<_> = room.clients.extract_if(.., |client| !had(client) && out(client)).collect();
+    gone.retain(|client| client.left(id));
     if room.clients.is_empty() {
         room.idle_since = Some(Instant::now());
     }
