@@ -78,11 +78,15 @@ test("the back end makes rooms with members, who hear of it at once", async (t) 
   const sockets = [await online(ann), await online(ben)];
   const told = sockets.map((socket) => heard(socket, "room.created", (room) => room.name === "Order 17"));
   const wanted = { type: "group", name: "Order 17", memberIds: [ann.id, ben.id], createdBy: ann.id, isPrivate: true };
-  const id = `order-${randomUUID()}`;
+  const id = `group_order-${randomUUID()}`;
   const made = await call(201, "PUT", `/rooms/${id}`, wanted);
   assert.equal(made.body.room.roomId, id);
   await Promise.all(told);
   assert.equal((await call(200, "PUT", `/rooms/${id}`, wanted)).body.room.roomId, id);
+  // Wherever no more than its id is at hand, a room is what its id says: a group must not pass for a channel.
+  for (const [type, other] of [["group", `order-${randomUUID()}`], ["channel", `group_${randomUUID()}`]]) {
+    assert.equal((await call(400, "PUT", `/rooms/${other}`, { ...wanted, type })).body.field, "roomId", type);
+  }
   assert.equal((await send(sockets[1], id, "hello")).status, "sent");
   const direct = await call(201, "POST", "/rooms", { type: "direct", memberIds: [ann.id, ben.id] });
   assert.equal((await call(200, "POST", "/rooms", { type: "direct", memberIds: [ben.id, ann.id] })).body.room.roomId, direct.body.room.roomId);
@@ -118,7 +122,7 @@ test("the back end bans and unbans, changes a room and deletes it", async (t) =>
   const { call, user, online } = await backend(t);
   const [ann, ben] = [await user("Ann"), await user("Ben")];
   const [a, b] = [await online(ann), await online(ben)];
-  const id = `team-${randomUUID()}`;
+  const id = `group_team-${randomUUID()}`;
   const wanted = { type: "group", name: "Team", memberIds: [ann.id, ben.id] };
   await call(201, "PUT", `/rooms/${id}`, wanted);
   const content = { roomId: id, content: "x" };
@@ -132,7 +136,7 @@ test("the back end bans and unbans, changes a room and deletes it", async (t) =>
   assert.equal((await call(400, "PUT", `/rooms/${id}/bans/${ben.id}`, { until: "yesterday" })).body.field, "until");
   const renamed = await call(200, "PUT", `/rooms/${id}`, { ...wanted, name: "The team", description: "Ours" });
   assert.deepEqual([renamed.body.room.name, renamed.body.room.description], ["The team", "Ours"]);
-  await call(409, "PUT", `/rooms/${id}`, { type: "channel", name: "x" });
+  assert.equal((await call(400, "PUT", `/rooms/${id}`, { type: "channel", name: "x" })).body.field, "roomId", "what it is shows in its id");
   await call(204, "DELETE", `/rooms/${id}`);
   await until("the room is gone", async () => (await error(a)) === "not_found");
   await call(404, "DELETE", `/rooms/${id}`);

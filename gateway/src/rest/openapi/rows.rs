@@ -367,8 +367,11 @@ fn server(sets: &Sets) -> Vec<Row> {
     };
     let mut make = of("post", "/api/server/rooms", "Makes a room.");
     make.body = Some(room(&create, true));
-    let mut make_with_id =
-        of("put", "/api/server/rooms/{room}", "Makes a room with this id, or changes what is named.");
+    let mut make_with_id = of(
+        "put",
+        "/api/server/rooms/{room}",
+        "Makes a room with this id (a group's begins with `group_`), or changes what is named.",
+    );
     make_with_id.body = Some(room(&create, false));
     let mut say = of("post", "/api/server/rooms/{room}/messages", "Posts a system message.");
     say.body = Some(send.schema(&["content", "metadata"]));

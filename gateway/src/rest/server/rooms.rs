@@ -33,8 +33,8 @@ async fn make(_: Server, State(shared): State<Arc<Shared>>, Body(fields): Body<F
     settle(create(&shared, fields, None).await)
 }
 
-/// `PUT /api/server/rooms/{id}`: as above, with an id of the back end's own; 200 where the room is there already, whose
-/// settings are then those that are named, and whose members stay.
+/// `PUT /api/server/rooms/{id}`: as above, with an id of the back end's own, which for a group begins with `group_`; 200
+/// where the room is there already, whose settings are then those that are named, and whose members stay.
 async fn make_with_id(
     _: Server,
     State(shared): State<Arc<Shared>>,
@@ -65,6 +65,10 @@ async fn create(shared: &Arc<Shared>, fields: Fields, wanted: Option<RoomId>) ->
             return Err(ChatError::field("roomId", "`direct_` begins the ids of direct rooms alone"));
         }
         (_, Some(id)) if is_blank(id.as_str()) => return Err(ChatError::field("roomId", "`roomId` is blank")),
+        // What a room is shows in its id, wherever no more than the id is at hand.
+        (RoomKind::Group, Some(id)) if !id.as_str().starts_with("group_") => {
+            return Err(ChatError::field("roomId", "a group's id begins with `group_`"));
+        }
         (_, Some(id)) => id,
         (RoomKind::Group, None) => RoomId::new_group(),
         (RoomKind::Channel, None) => {
@@ -83,9 +87,6 @@ async fn create(shared: &Arc<Shared>, fields: Fields, wanted: Option<RoomId>) ->
     let mut status = StatusCode::CREATED;
     if decision.events.is_empty() {
         status = StatusCode::OK;
-        if decision.room.kind != new.kind {
-            return Err(ChatError::new(Code::Conflict, "a room of another kind has this id"));
-        }
         if new.kind != RoomKind::Direct {
             decision = carry_out(shared, &id, Change::Update { by: by_server(), patch: patch(&fields, &new) }).await?;
         }
