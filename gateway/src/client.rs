@@ -12,7 +12,7 @@ use parlor_socketio::{CloseReason, Frame, Mark, Socket};
 
 use crate::auth::{self, Identity};
 use crate::closing::Closing;
-use crate::hub::Frames;
+use crate::hub::{ALWAYS, Frames};
 use crate::resume::Track;
 use crate::vocabularies::{News, Outgoing, Vocabulary};
 
@@ -41,7 +41,8 @@ struct State {
     vocabulary: Vocabulary,
     /// What was sent while the vocabulary was a guess; `None` once it is known.
     undecided: Option<Undecided>,
-    rooms: HashSet<RoomId>,
+    /// The rooms it is in, each with the membership version by which it is ([`ALWAYS`] in channels and its inbox).
+    rooms: HashMap<RoomId, u64>,
     /// Rooms that the inbox has told of and that are being entered.
     entering: HashSet<RoomId>,
     typing: crate::commands::Typing,
@@ -83,6 +84,25 @@ impl Told {
     }
 }
 
+/// What a leaving did to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// It was in the room, and is not any more.
+    Out,
+    /// It was out of it before.
+    WasOut,
+    /// It has come in again by a later version, and stays.
+    Back,
+}
+
+/// A room that a client was in when it closed, or was about to enter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WasIn {
+    pub(crate) room: RoomId,
+    /// It is a channel: its user had a lease there.
+    pub(crate) channel: bool,
+}
+
 /// What was sent while the vocabulary was a guess.
 enum Undecided {
     Sent(Vec<Delivery>),
@@ -114,7 +134,7 @@ impl Client {
             vocabulary,
             undecided: (!decided).then(|| Undecided::Sent(Vec::new())),
             removed: HashMap::new(),
-            rooms: HashSet::new(),
+            rooms: HashMap::new(),
             entering: HashSet::new(),
             typing: crate::commands::Typing::default(),
             told: Told::default(),
@@ -138,6 +158,11 @@ impl Client {
     /// Who it is. `None`: nobody yet.
     pub(crate) fn user(&self) -> Option<Actor> {
         self.state.lock().identity.as_ref().map(|identity| identity.user.clone())
+    }
+
+    /// What it presented. `None`: nothing yet.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.state.lock().identity.clone()
     }
 
     /// Whether it is a guest, with a token or without one.
@@ -297,7 +322,16 @@ impl Client {
     pub(crate) fn entered(&self, room: &RoomId, version: u64) -> bool {
         let mut state = self.state.lock();
         let out = state.removed.get(room).is_some_and(|removed| *removed >= version);
-        !state.closed && !out && state.rooms.insert(room.clone())
+        if state.closed || out {
+            return false;
+        }
+        match state.rooms.get_mut(room) {
+            Some(by) => {
+                *by = version.max(*by);
+                false
+            }
+            None => state.rooms.insert(room.clone(), version).is_none(),
+        }
     }
 
     /// What its inbox says up to `seq` needs no acting on.
@@ -323,29 +357,49 @@ impl Client {
         self.state.lock().entering.remove(room);
     }
 
-    /// Its inbox told that the user is out of a room since this version.
+    /// Its inbox told that the user is out of a room since this version. It stays if it has come in again by a later one.
     pub(crate) fn removed(&self, room: &RoomId, version: u64) {
         {
             let mut state = self.state.lock();
             let known = state.removed.entry(room.clone()).or_insert(version);
             *known = version.max(*known);
+            if state.rooms.get(room).is_some_and(|by| *by >= version) {
+                return;
+            }
             state.rooms.remove(room);
             state.entering.remove(room);
         }
         self.track.leave(room);
     }
 
+    /// Whether its inbox told of a removal that ends its being in the room by this version.
+    pub(crate) fn is_removed(&self, room: &RoomId, version: u64) -> bool {
+        self.state.lock().removed.get(room).is_some_and(|removed| *removed >= version)
+    }
+
     /// Notes that it is in a room no more. True: it was.
     pub(crate) fn left(&self, room: &RoomId) -> bool {
-        let was = {
+        self.left_by(room, ALWAYS) == Leaving::Out
+    }
+
+    /// Notes a leaving that made this version of the room's membership. The room's own word of it and the inbox's come
+    /// in either order, and late where a delivery worker has just changed: who has come in again since stays. A channel
+    /// has no versions to compare.
+    pub(crate) fn left_by(&self, room: &RoomId, version: u64) -> Leaving {
+        {
             let mut state = self.state.lock();
+            match state.rooms.get(room) {
+                None => return Leaving::WasOut,
+                Some(by) if *by != ALWAYS && *by >= version => return Leaving::Back,
+                Some(_) => {}
+            }
             state.read.remove(room);
-            state.rooms.remove(room)
-        };
-        if was && self.track.leave(room) {
+            state.rooms.remove(room);
+        }
+        if self.track.leave(room) {
             self.socket.emit_offset();
         }
-        was
+        Leaving::Out
     }
 
     /// Notes that this gateway cannot serve it in a room. Where it stands there is kept, for when it comes back.
@@ -376,7 +430,7 @@ impl Client {
     /// Notes how far it has read in a channel that it is in. Returns where that was before.
     pub(crate) fn read_channel(&self, room: &RoomId, seq: Seq) -> Seq {
         let mut state = self.state.lock();
-        if !state.rooms.contains(room) {
+        if !state.rooms.contains_key(room) {
             return seq;
         }
         let read = state.read.entry(room.clone()).or_insert(Seq::ZERO);
@@ -384,7 +438,7 @@ impl Client {
     }
 
     pub(crate) fn is_in(&self, room: &RoomId) -> bool {
-        self.state.lock().rooms.contains(room)
+        self.state.lock().rooms.contains_key(room)
     }
 
     pub(crate) fn room_count(&self) -> usize {
@@ -394,21 +448,39 @@ impl Client {
     /// The rooms it is in, its inbox included, and those it is about to enter.
     pub(crate) fn rooms(&self) -> Vec<RoomId> {
         let state = self.state.lock();
-        state.rooms.union(&state.entering).cloned().collect()
+        let entering = state.entering.iter().filter(|room| !state.rooms.contains_key(*room));
+        state.rooms.keys().chain(entering).cloned().collect()
+    }
+
+    /// The channels it is in.
+    pub(crate) fn channels(&self) -> Vec<RoomId> {
+        let state = self.state.lock();
+        state.rooms.iter().filter(|(room, by)| is_channel(room, **by)).map(|(room, _)| room.clone()).collect()
     }
 
     /// The socket is gone: it enters no room any more. Returns those it was in, or about to enter.
-    pub(crate) fn close(&self) -> Vec<RoomId> {
+    pub(crate) fn close(&self) -> Vec<WasIn> {
         let mut state = self.state.lock();
         state.closed = true;
-        let mut rooms = std::mem::take(&mut state.rooms);
-        rooms.extend(state.entering.drain());
-        rooms.into_iter().collect()
+        let entering = std::mem::take(&mut state.entering).into_iter().map(|room| (room, 0));
+        let mut rooms: HashMap<RoomId, u64> = entering.collect();
+        rooms.extend(state.rooms.drain());
+        rooms.into_iter().map(|(room, by)| WasIn { channel: is_channel(&room, by), room }).collect()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
     }
 
     pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut crate::commands::Typing) -> T) -> T {
         act(&mut self.state.lock().typing)
     }
+}
+
+/// Whether a room that a client is in by that version is a channel: channels have no version to compare, nor have
+/// inboxes.
+pub(crate) fn is_channel(room: &RoomId, version: u64) -> bool {
+    version == ALWAYS && room.inbox_owner().is_none()
 }
 
 #[cfg(test)]

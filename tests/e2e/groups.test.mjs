@@ -251,6 +251,19 @@ test("a channel has a maker, moderators by their word, settings, and shows who i
   await refused(cem, "room.join", { roomId }, "not_found");
 });
 
+test("a channel hears that a moderator who said nothing has gone", async (t) => {
+  const [ann, ben] = await people(t, "Ann", "Ben");
+  const roomId = `channel-${randomUUID().slice(0, 8)}`;
+  await done(ann.socket, "room.create", { type: "channel", name: roomId });
+  for (const { socket } of [ann, ben]) await done(socket, "room.join", { roomId });
+  const made = heard(ben.socket, "room.members.role", (change) => change.roomId === roomId);
+  await done(ann.socket, "room.members.role", { roomId, userId: ben.user.id, role: "moderator" });
+  await made;
+  const gone = heard(ann.socket, "room.left", (left) => left.roomId === roomId && left.userId === ben.user.id);
+  ben.socket.disconnect();
+  assert.equal((await gone).userCount, 1);
+});
+
 test("a room holds as many members, and a gateway as many of its connections, as the settings say", async (t) => {
   const url = await solo(t, "limits.message=off", "rooms.member_limit=2", "rooms.connections_per_room=1");
   const users = ["Ann", "Ben", "Cem"].map(newUser);

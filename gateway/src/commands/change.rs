@@ -44,7 +44,7 @@ pub(super) async fn carry_out(
     let gone = decision.members.iter().any(|member| member.user.id == user.id && member.role == Role::Left);
     if let (true, Some(client)) = (gone, caller.client()) {
         typing::end(shared, client, room).await;
-        shared.hub.leave(client, room);
+        shared.hub.leave_by(client, room, decision.room.version);
     }
     Ok(decision)
 }

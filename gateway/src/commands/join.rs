@@ -83,9 +83,18 @@ async fn join(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Arc<
         RoomKind::Group => {
             let limit = shared.config.rooms.member_limit;
             let decision = append::decide(shared, id, &Change::Join { user: user.clone(), limit }).await?;
-            let role = decision.members.first().map_or(Role::Member, |member| member.role);
-            let membership = Membership { role, reads_through: None };
-            let standing = shared.memberships.learn(decision.room, &user.id, Some(membership));
+            let standing = match decision.members.first() {
+                Some(member) => {
+                    let membership = Membership { role: member.role, reads_through: None };
+                    shared.memberships.learn(decision.room, &user.id, Some(membership))
+                }
+                // Another socket of theirs was first, or somebody added them: with whatever role.
+                None => {
+                    shared.memberships.forget(id, &user.id);
+                    let standing = shared.memberships.standing(id, &user.id, None).await?;
+                    standing.ok_or_else(|| ChatError::not_found("room"))?
+                }
+            };
             // In the room before its events are, so that this socket hears of its own joining.
             enter(shared, caller, id, standing.room.version).await?;
             append::relay(shared, id).await;
@@ -193,11 +202,9 @@ pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &Ro
     Some(live.count)
 }
 
-/// Ends the lease on a channel when a user's last socket here has left it, and tells the channel who went. Rooms that
-/// are no channels have no lease to end.
+/// Ends the lease on a channel when a user's last socket here has left it, and tells the channel who went.
 pub(crate) async fn exit_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) {
-    let kind = shared.memberships.peek(room, &user.id).map(|standing| standing.room.kind);
-    if kind == Some(RoomKind::Channel) && !shared.hub.has_user(room, &user.id) {
+    if !shared.hub.has_user(room, &user.id) {
         end_lease(shared, user, room).await;
     }
 }

@@ -31,14 +31,15 @@ async fn leave(shared: &Arc<Shared>, caller: &Caller, room: &RoomId) -> Result<(
         join::exit_channel(shared, user, room).await;
         return Ok(());
     }
-    append::decide(shared, room, &Change::Leave { user: user.clone() }).await?;
+    let decision = append::decide(shared, room, &Change::Leave { user: user.clone() }).await?;
     shared.memberships.forget(room, &user.id);
     if let Some(client) = caller.client() {
         typing::end(shared, client, room).await;
     }
     append::relay(shared, room).await;
+    // Somebody may have added them again meanwhile.
     if let Some(client) = caller.client() {
-        shared.hub.leave(client, room);
+        shared.hub.leave_by(client, room, decision.room.version);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::chain::Gap;
 use super::room::Room;
 use super::{deliver, gaps, repair};
 use crate::Shared;
-use crate::client::Client;
+use crate::client::{Client, is_channel};
 
 /// The membership version of rooms that have none to compare: channels and inboxes.
 pub(crate) const ALWAYS: u64 = u64::MAX;
@@ -45,7 +45,7 @@ pub(crate) async fn enter(
         // Live first: what the cache does not have by then comes from the bus, however late the room's own record of the
         // adding is. A room that cannot be opened now is tried again below.
         let live = opened(shared, room).await.ok().and_then(|()| place(shared, room));
-        let since = since_added(shared, client, room).await;
+        let since = since_added(shared, client, room, version).await;
         let added = since.first().map(|added| Seq(added.seq.0.saturating_sub(1)));
         if let Some(after) = added {
             fill(shared, room, after, &since);
@@ -70,6 +70,7 @@ pub(crate) async fn enter(
                 client.socket.emit_offset();
             }
             entry.join(client, Seq::ZERO);
+            forget_if_removed(client, room, version);
         }
         return Ok(());
     }
@@ -86,7 +87,12 @@ async fn enter_behind(
     if !client.entered(room, version) {
         return Ok(());
     }
+    // One that was put out a moment ago may still be of the list: it would hear live what it is about to be handed.
+    if let Some(entry) = shared.hub.shard(room).rooms.lock().get_mut(room) {
+        entry.clients.retain(|other| !Arc::ptr_eq(other, client));
+    }
     client.track.enter(room, is_channel(room, version), shared.hub.stream(room), after);
+    forget_if_removed(client, room, version);
     match catch_up(shared, client, room, after, version).await {
         // Who is gone was in the room: that its user has gone is told there.
         Ok(Caught::Up | Caught::Gone) => Ok(()),
@@ -109,9 +115,11 @@ fn place(shared: &Shared, room: &RoomId) -> Option<Seq> {
     shared.hub.shard(room).rooms.lock().get(room).map(|entry| entry.chain.last())
 }
 
-/// Channels have no version to compare; nor have inboxes.
-fn is_channel(room: &RoomId, version: u64) -> bool {
-    version == ALWAYS && room.inbox_owner().is_none()
+/// A removal that came between [`Client::entered`] and the track's noting it has found nothing there to leave.
+fn forget_if_removed(client: &Client, room: &RoomId, version: u64) {
+    if client.is_removed(room, version) {
+        client.track.leave(room);
+    }
 }
 
 /// Up to where a room that is live here has been delivered.
@@ -171,12 +179,12 @@ async fn open(shared: &Arc<Shared>, room: &RoomId) -> Result<(), Unavailable> {
     Ok(())
 }
 
-/// What the cache has of a room since a client's user was made a member, from that event on; nothing if it does not have
-/// that.
-async fn since_added(shared: &Shared, client: &Client, room: &RoomId) -> Vec<Delivery> {
+/// What the cache has of a room since a client's user was made a member by that version, from that event on; nothing if
+/// it does not have that (yet).
+async fn since_added(shared: &Shared, client: &Client, room: &RoomId, version: u64) -> Vec<Delivery> {
     let Some(user) = client.user() else { return Vec::new() };
     let mut cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, 100).await.unwrap_or_default();
-    match cached.iter().rposition(|delivery| adds(&delivery.event.kind, &user.id)) {
+    match cached.iter().rposition(|delivery| adds(&delivery.event.kind, &user.id, version)) {
         Some(at) => cached.split_off(at),
         None => Vec::new(),
     }
@@ -193,11 +201,36 @@ fn fill(shared: &Shared, room: &RoomId, after: Seq, events: &[Delivery]) {
     }
 }
 
-/// Whether an event made the user a member.
-pub(crate) fn adds(kind: &Kind, user: &UserId) -> bool {
+/// Whether an event made the user a member, by that version of the room's membership or a later one: an earlier adding
+/// is not the one that their inbox tells of.
+pub(crate) fn adds(kind: &Kind, user: &UserId, version: u64) -> bool {
     match kind {
-        Kind::RoomCreated { .. } => true,
-        Kind::MemberJoined { member, .. } => member.user.id == *user,
+        Kind::RoomCreated { room, .. } => room.version >= version,
+        Kind::MemberJoined { member, version: by, .. } => member.user.id == *user && *by >= version,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::event::RoomKind;
+    use parlor_core::event::{Member, Role};
+    use parlor_core::time::Timestamp;
+
+    use super::*;
+    use crate::commands::new_room;
+    use crate::stage::user;
+
+    #[test]
+    fn what_made_one_a_member_before_is_not_what_their_inbox_tells_of() {
+        let (ann, ben) = (user("ann"), user("ben"));
+        let room = new_room(RoomId::trusted("group_1"), RoomKind::Group, &ann, None);
+        let created = Kind::RoomCreated { room: parlor_core::event::Room { version: 1, ..room }, members: Vec::new() };
+        let member = Member { user: ben.clone(), role: Role::Member, joined_at: Timestamp(1) };
+        let joined = Kind::MemberJoined { member, members: Some(2), version: 3 };
+        assert!(adds(&created, &ben.id, 1) && !adds(&created, &ben.id, 3), "added to a room that was there");
+        assert!(adds(&joined, &ben.id, 3) && !adds(&joined, &ben.id, 5), "added again");
+        assert!(!adds(&joined, &ann.id, 3), "somebody else");
+        assert!(adds(&created, &ben.id, 0) && adds(&joined, &ben.id, 0), "whichever it was");
     }
 }

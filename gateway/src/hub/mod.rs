@@ -40,7 +40,7 @@ pub(crate) use room::Frames;
 pub(crate) use said::Said;
 pub(crate) use warm::warm_soon;
 
-use crate::client::Client;
+use crate::client::{Client, Leaving};
 use crate::closing::Closing;
 use crate::vocabularies::News;
 use crate::{Ports, Shared, auth, commands, resume};
@@ -136,7 +136,13 @@ impl Hub {
 
     /// Takes a client out of a room.
     pub(crate) fn leave(&self, client: &Arc<Client>, room: &RoomId) {
-        client.left(room);
+        self.leave_by(client, room, ALWAYS);
+    }
+
+    /// Takes a client out of a room, by a leaving that made this version of its membership, unless it has come in again
+    /// by a later one.
+    pub(crate) fn leave_by(&self, client: &Arc<Client>, room: &RoomId, version: u64) {
+        client.left_by(room, version);
         self.release(client, room);
     }
 
@@ -261,13 +267,13 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
         Kind::MemberJoined { member, .. } | Kind::RoleChanged { member, .. } => {
             shared.memberships.forget(&event.room, &member.user.id);
         }
-        Kind::MemberLeft { user, .. } => {
+        Kind::MemberLeft { user, version, .. } => {
             shared.memberships.forget(&event.room, user);
-            put_out(room, &event.room, without.as_deref(), |client| client.is(user));
+            put_out(room, &event.room, without.as_deref(), *version, |client| client.is(user));
         }
-        Kind::UserBanned { user, name, .. } => {
+        Kind::UserBanned { user, name, version, .. } => {
             shared.memberships.forget(&event.room, user);
-            let gone = put_out(room, &event.room, without.as_deref(), |client| client.is(user));
+            let gone = put_out(room, &event.room, without.as_deref(), *version, |client| client.is(user));
             // A group's member has left by an event before this one.
             if !gone.is_empty() && !commands::reserved(&event.room) {
                 gone.iter().for_each(|client| tell_out(client, delivery));
@@ -285,7 +291,7 @@ fn deliver(shared: &Arc<Shared>, room: &mut Room, delivery: &Delivery) {
             for user in room.clients.iter().filter_map(|client| client.user()) {
                 shared.memberships.forget(&event.room, &user.id);
             }
-            put_out(room, &event.room, without.as_deref(), |_| true);
+            put_out(room, &event.room, without.as_deref(), ALWAYS, |_| true);
         }
         Kind::UserBlocked { user, .. } => {
             if let Some(owner) = event.room.inbox_owner() {
@@ -337,19 +343,29 @@ fn sender_has_read(shared: &Shared, room: &Room, delivery: &Delivery) {
     }
 }
 
-/// Takes these clients out of a room. Those who had the event before (they are not in `without`) may have come in again
-/// since, and stay. Returns those who went by this.
+/// Takes these clients out of a room, by a leaving that made this version of its membership. Those who had the event
+/// before (they are not in `without`) may have come in again since, and stay. Returns those who went by this.
 fn put_out(
     room: &mut Room,
     id: &RoomId,
     without: Option<&[Arc<Client>]>,
+    version: u64,
     out: impl Fn(&Client) -> bool,
 ) -> Vec<Arc<Client>> {
     let had = |client: &Arc<Client>| without.is_some_and(|w| !w.iter().any(|c| Arc::ptr_eq(c, client)));
-    // Also those whose inbox was first, and who are out of the room but not yet of this list: what comes next is not
-    // for them.
-    let mut gone: Vec<_> = room.clients.extract_if(.., |client| !had(client) && out(client)).collect();
-    gone.retain(|client| client.left(id));
+    let mut gone = Vec::new();
+    room.clients.retain(|client| {
+        if had(client) || !out(client) {
+            return true;
+        }
+        match client.left_by(id, version) {
+            Leaving::Out => gone.push(client.clone()),
+            // Its inbox was first: it is out of the room, but not yet of this list. What comes next is not for it.
+            Leaving::WasOut => {}
+            Leaving::Back => return true,
+        }
+        false
+    });
     if room.clients.is_empty() {
         room.idle_since = Some(Instant::now());
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
-use parlor_core::event::{Actor, Ephemeral, RoomKind, Status};
+use parlor_core::event::{Actor, Ephemeral, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::Unavailable;
 use parlor_core::ports::presence::RENEW;
@@ -31,7 +31,7 @@ pub(crate) use seen::flush as flush_seen;
 pub(crate) use status::set as set_status;
 
 use crate::Shared;
-use crate::client::Client;
+use crate::client::{Client, WasIn};
 use crate::commands;
 use crate::vocabularies::{News, Vocabulary};
 
@@ -144,20 +144,22 @@ pub(crate) fn tell_later(shared: &Shared, user: &UserId) {
 }
 
 /// A socket is gone; `rooms` are those it was in.
-pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<RoomId>) {
+pub(crate) async fn left(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<WasIn>) {
     let Some(user) = client.user() else { return };
     let last = shared.clients.remove(&user.id, client);
-    for room in &rooms {
+    for WasIn { room, channel } in &rooms {
         shared.hub.leave(client, room);
         commands::end_typing(shared, client, room).await;
-        commands::exit_channel(shared, &user, room).await;
+        if *channel {
+            commands::exit_channel(shared, &user, room).await;
+        }
     }
     let (shared, seen) = (shared.clone(), Timestamp::now());
     {
         let mut leaving = shared.presence.leaving.lock();
         let leaving = leaving.entry(user.id.clone()).or_default();
         leaving.graces += 1;
-        leaving.rooms.extend(rooms);
+        leaving.rooms.extend(rooms.into_iter().map(|was| was.room));
     }
     tokio::spawn(async move {
         if last {
@@ -324,11 +326,8 @@ async fn renew_all(shared: &Arc<Shared>, tell: bool) {
     let mut in_channels: HashMap<(RoomId, UserId), Actor> = HashMap::new();
     for client in shared.clients.all() {
         let Some(user) = client.user() else { continue };
-        for room in client.rooms() {
-            let known = shared.memberships.peek(&room, &user.id);
-            if known.is_some_and(|standing| standing.room.kind == RoomKind::Channel) {
-                in_channels.insert((room, user.id.clone()), user.clone());
-            }
+        for room in client.channels() {
+            in_channels.insert((room, user.id.clone()), user.clone());
         }
     }
     let name = &name;

@@ -58,7 +58,8 @@ impl Session {
         let own = RoomId::inbox(user);
         let mut returns: Vec<Return> = self.returns().collect();
         for place in returns.iter_mut().filter(|place| place.after == ADDED) {
-            place.after = since_added(shared, &place.room, user, Timestamp::now().plus_millis(-SESSION_MS)).await?;
+            // Which adding it was is not known.
+            place.after = since_added(shared, &place.room, user, 0, Timestamp::now().plus_millis(-SESSION_MS)).await?;
         }
         let asked: Vec<(RoomId, Seq)> = returns.iter().map(|place| (place.room.clone(), place.after)).collect();
         let missed = hub::missed(shared, &asked).await?;
@@ -94,7 +95,7 @@ impl Session {
                             }
                         }
                         None => {
-                            let after = since_added(shared, &id, user, time).await?;
+                            let after = since_added(shared, &id, user, room.version, time).await?;
                             returns.push(Return { room: id, after, version: room.version, stay: Stay::Added });
                         }
                     }
@@ -211,17 +212,24 @@ async fn inbox_news(
     Ok(Some(news))
 }
 
-/// The place before the event that made `user` a member of a room, of which their inbox told at `time`.
-async fn since_added(shared: &Arc<Shared>, room: &RoomId, user: &UserId, time: Timestamp) -> Result<Seq, Unread> {
+/// The place before the event that made `user` a member of a room by that version, of which their inbox told at `time`.
+async fn since_added(
+    shared: &Arc<Shared>,
+    room: &RoomId,
+    user: &UserId,
+    version: u64,
+    time: Timestamp,
+) -> Result<Seq, Unread> {
     let before = |seq: Seq| Seq(seq.0.saturating_sub(1));
     let cached = shared.ports.fanout.recent(room, Seq::ZERO, Seq::MAX, PAGE).await.unwrap_or_default();
-    if let Some(added) = cached.iter().rev().find(|delivery| hub::adds(&delivery.event.kind, user)) {
+    if let Some(added) = cached.iter().rev().find(|delivery| hub::adds(&delivery.event.kind, user, version)) {
         return Ok(before(added.seq));
     }
-    // Longer ago than the cache reaches: from the first message of about that time, or, if there is none, from what
-    // the cache has.
+    // Longer ago than the cache reaches, or not told in the room yet: from the first message of about that time, or, if
+    // there is none, from what the cache has of that time, which may be nothing.
     let partition = shared.ports.log.partition_of(room);
     let about = time.plus_millis(-SKEW_MS);
     let (first, _) = shared.ports.store.seq_at(room, partition, about).await?;
-    Ok(first.or(cached.first().map(|delivery| delivery.seq)).map_or(Seq::ZERO, before))
+    let first = first.or(cached.iter().find(|delivery| delivery.time >= about).map(|delivery| delivery.seq));
+    Ok(first.map(before).or(cached.last().map(|delivery| delivery.seq)).unwrap_or(Seq::ZERO))
 }
