@@ -168,6 +168,11 @@ impl Conversation {
         if first && !self.shared.clients.add(&user, &self.client, self.shared.config.max_connections_per_user) {
             return Err(ChatError::new(Code::Unauthorized, "too many connections of this user"));
         }
+        // Who closed before it was added was not there to be taken away.
+        if self.client.is_closed() {
+            self.shared.clients.remove(&user, &self.client);
+            return Err(ChatError::busy("the connection has closed"));
+        }
         Ok(first)
     }
 
@@ -227,7 +232,15 @@ impl Conversation {
         }
         // The inbox first: a removal that comes while the rooms are entered is then seen.
         self.enter(&RoomId::inbox(&user.id), hub::ALWAYS).await;
-        match self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT).await {
+        // From here on the inbox tells of a session's end; one that ended while this one connected is noted.
+        let (ended, rooms) = tokio::join!(
+            auth::has_ended(&self.shared, &self.client),
+            self.shared.ports.store.rooms_of(&user.id, ROOMS_AT_CONNECT)
+        );
+        if ended {
+            return self.client.put_out("signed out");
+        }
+        match rooms {
             Ok(rooms) => self.begin_in(user, rooms).await,
             Err(error) => {
                 tracing::warn!(%error, "a user's rooms could not be read; they follow when the store is back");

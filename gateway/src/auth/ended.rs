@@ -44,6 +44,14 @@ pub(crate) fn refusal(error: &Invalid) -> ChatError {
     }
 }
 
+/// Whether the session that a client presented has ended since.
+pub(crate) async fn has_ended(shared: &Shared, client: &Client) -> bool {
+    match client.identity() {
+        Some(identity) => was_ended(shared, &identity).await,
+        None => false,
+    }
+}
+
 async fn was_ended(shared: &Shared, identity: &Identity) -> bool {
     let (name, kept) = (name(&identity.user.id), shared.config.auth.longest());
     let sessions = &shared.ports.sessions;

@@ -11,7 +11,7 @@ mod refresh;
 mod server_key;
 mod token;
 
-pub(crate) use ended::{admit, end, ended_since, heed as heed_logout, refusal};
+pub(crate) use ended::{admit, end, ended_since, has_ended, heed as heed_logout, refusal};
 pub(crate) use expiry::expire;
 pub(crate) use guest::{guest, is_guests, is_private_id, lineage, private_id};
 pub(crate) use issue::{Issued, issue, issue_until};

@@ -266,7 +266,8 @@ async fn hand_over(
     None
 }
 
-/// Puts a delivery on the client's queue. What an inbox says is acted on, unless it was taken into account before.
+/// Puts a delivery on the client's queue. What an inbox says is acted on, unless it was taken into account before; that a
+/// session has ended concerns whoever goes on with it, too.
 fn give(shared: &Arc<Shared>, client: &Arc<Client>, delivery: &Delivery, stream: u64) {
     let heard = client.has_heard_inbox(delivery.seq);
     let own = std::slice::from_ref(client);
@@ -274,7 +275,7 @@ fn give(shared: &Arc<Shared>, client: &Arc<Client>, delivery: &Delivery, stream:
         super::expect(own, delivery);
     }
     client.deliver(delivery, stream, &mut Frames::default());
-    if !heard {
+    if !heard || matches!(delivery.event.kind, Kind::LoggedOut { .. }) {
         super::heed_inbox(shared, own, delivery);
     }
 }
