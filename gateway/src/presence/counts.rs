@@ -1,6 +1,6 @@
 //! Big rooms: how many members are online, instead of who, at most every 5 s.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,34 +17,48 @@ const PACE: Duration = Duration::from_secs(5);
 /// Members looked at together.
 const PAGE: usize = 1_000;
 
-/// Rooms where somebody has come or gone since they were counted.
+/// Rooms where somebody has come or gone since they were counted, and whether since a turn was last asked for.
 #[derive(Default)]
-pub(super) struct Counting(Mutex<HashSet<RoomId>>);
+pub(super) struct Counting(Mutex<HashMap<RoomId, bool>>);
 
 impl Counting {
     pub(super) fn later(&self, room: &RoomId) {
-        self.0.lock().insert(room.clone());
+        self.0.lock().insert(room.clone(), true);
+    }
+
+    /// A room could not be counted now.
+    fn again(&self, room: RoomId) {
+        self.0.lock().entry(room).or_insert(false);
     }
 }
 
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(PACE);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        // After the last room: between two looks at a room every turn has passed.
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = tick.tick() => {}
+            () = tokio::time::sleep(PACE) => count_all(&shared).await,
         }
-        let rooms = std::mem::take(&mut *shared.presence.counting.0.lock());
-        for room in rooms {
-            // Whose turn it is counts for all; whoever comes or goes after that is counted the next time.
-            if !shared.ports.presence.turn(&format!("online:{room}"), PACE / 2).await.unwrap_or(false) {
+    }
+}
+
+async fn count_all(shared: &Shared) {
+    let counting = &shared.presence.counting;
+    let rooms = std::mem::take(&mut *counting.0.lock());
+    for (room, news) in rooms {
+        let counted = match shared.ports.presence.turn(&format!("online:{room}"), PACE / 2).await {
+            Ok(true) => count(shared, &room).await,
+            // Who has the turn may have counted before somebody came or went. Who has it the next time has not.
+            Ok(false) if news => {
+                counting.again(room);
                 continue;
             }
-            if let Err(error) = count(&shared, &room).await {
-                tracing::debug!(%error, "a big room could not be counted");
-                shared.presence.counting.later(&room);
-            }
+            Ok(false) => continue,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = counted {
+            tracing::debug!(%error, "a big room could not be counted; it is counted later");
+            counting.again(room);
         }
     }
 }
@@ -63,4 +77,34 @@ async fn count(shared: &Shared, room: &RoomId) -> Result<(), Unavailable> {
         after = members.into_iter().next_back();
     }
     shared.ports.fanout.publish(room, &Ephemeral::OnlineCount { online }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_core::ports::presence::Presence;
+
+    use super::*;
+    use crate::stage::Stage;
+
+    #[tokio::test]
+    async fn who_comes_in_anothers_turn_is_counted_by_the_next_one() {
+        let (stage, room) = (Stage::set().await, RoomId::trusted("r"));
+        let counting = &stage.shared.presence.counting;
+        let noted = || counting.0.lock().contains_key(&room);
+        assert!(stage.memory.turn("online:r", PACE).await.expect("an answer"), "another gateway counts");
+        counting.later(&room);
+        count_all(&stage.shared).await;
+        assert!(noted(), "the other's count does not have it");
+        counting.later(&room);
+        count_all(&stage.shared).await;
+        assert!(noted(), "nor who came since");
+        count_all(&stage.shared).await;
+        assert!(!noted(), "whoever had the turn since has counted them all");
+
+        counting.later(&room);
+        stage.memory.away(true);
+        count_all(&stage.shared).await;
+        count_all(&stage.shared).await;
+        assert!(noted(), "nobody could count");
+    }
 }

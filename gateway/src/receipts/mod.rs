@@ -48,7 +48,7 @@ const KNOWN: usize = 16_384;
 pub(crate) struct Receipts {
     parts: [Part; PARTS],
     hasher: RandomState,
-    counting: Mutex<HashMap<RoomId, Instant>>,
+    counting: Mutex<HashMap<RoomId, counts::Counting>>,
 }
 
 /// What is known of some rooms.
