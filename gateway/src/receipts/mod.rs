@@ -60,7 +60,8 @@ struct Part {
 
 struct Gathered {
     to: Pointers,
-    due: Instant,
+    /// `None`: it is being settled.
+    due: Option<Instant>,
 }
 
 impl Receipts {
@@ -79,9 +80,9 @@ impl Receipts {
         let mut gathered = part.gathered.lock();
         if let Some(waiting) = gathered.get_mut(&key) {
             waiting.to.raise(&to);
-            waiting.due = waiting.due.min(due);
+            waiting.due = Some(waiting.due.map_or(due, |before| before.min(due)));
         } else if gathered.len() < GATHERED {
-            gathered.insert(key, Gathered { to, due });
+            gathered.insert(key, Gathered { to, due: Some(due) });
         } else {
             metrics::counter!("parlor_receipts_dropped_total").increment(1);
         }
@@ -101,25 +102,31 @@ impl Receipts {
 
     /// A user has got so far, and that is in the log.
     fn learn(&self, room: &RoomId, user: &UserId, to: &Pointers) {
-        let mut known = self.part(room).known.lock();
-        if known.len() >= KNOWN {
-            // Asked for again when they are needed.
-            known.clear();
+        let (part, key) = (self.part(room), (room.clone(), user.clone()));
+        {
+            let mut known = part.known.lock();
+            if known.len() >= KNOWN {
+                // Asked for again when they are needed.
+                known.clear();
+            }
+            known.entry(key.clone()).or_default().raise(to);
         }
-        known.entry((room.clone(), user.clone())).or_default().raise(to);
+        // Known first: in between it is in both.
+        let mut gathered = part.gathered.lock();
+        if gathered.get(&key).is_some_and(|waiting| waiting.due.is_none()) {
+            gathered.remove(&key);
+        }
     }
 
-    /// What is due by now, by room.
+    /// What is due by now, by room. It stays gathered until it is learnt, or noted again.
     fn take_due(&self, now: Instant) -> HashMap<RoomId, Vec<(UserId, Pointers)>> {
         let mut due: HashMap<RoomId, Vec<(UserId, Pointers)>> = HashMap::new();
         for part in &self.parts {
-            part.gathered.lock().retain(|(room, user), waiting| {
-                let keep = waiting.due > now;
-                if !keep {
+            for ((room, user), waiting) in part.gathered.lock().iter_mut() {
+                if waiting.due.take_if(|due| *due <= now).is_some() {
                     due.entry(room.clone()).or_default().push((user.clone(), waiting.to));
                 }
-                keep
-            });
+            }
         }
         due
     }
@@ -167,5 +174,24 @@ mod tests {
         assert!(receipts.take_due(now + SLOWLY).is_empty(), "the same again");
         receipts.note(&room, &ann, Pointers::read(Seq(7), Timestamp(3)), READ_WITHIN);
         assert_eq!(receipts.take_due(now + SLOWLY).len(), 1);
+    }
+    #[test]
+    fn what_is_read_stays_read_while_it_is_settled() {
+        let (receipts, room, ann) = (Receipts::default(), RoomId::trusted("r"), UserId::trusted("ann"));
+        let (five, seven) = (Pointers::read(Seq(5), Timestamp(1)), Pointers::read(Seq(7), Timestamp(2)));
+        let settle = || receipts.take_due(Instant::now() + SLOWLY).remove(&room);
+        receipts.note(&room, &ann, five, READ_WITHIN);
+        assert_eq!(settle(), Some(vec![(ann.clone(), five)]));
+        assert_eq!(receipts.read_here(&room, &ann), Seq(5), "the log has not answered");
+        assert_eq!(settle(), None, "it is being settled");
+        receipts.note(&room, &ann, five, SLOWLY);
+        assert_eq!(settle(), Some(vec![(ann.clone(), five)]), "the log did not take it");
+        receipts.note(&room, &ann, seven, READ_WITHIN);
+        receipts.learn(&room, &ann, &five);
+        assert_eq!(receipts.read_here(&room, &ann), Seq(7));
+        assert_eq!(settle(), Some(vec![(ann.clone(), seven)]), "read meanwhile");
+        receipts.learn(&room, &ann, &seven);
+        assert_eq!(receipts.read_here(&room, &ann), Seq(7));
+        assert!(receipts.part(&room).gathered.lock().is_empty(), "nothing is kept twice");
     }
 }
