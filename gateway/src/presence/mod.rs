@@ -45,6 +45,8 @@ const TELLING: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What could not be done is tried again after this.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Users whose leases are renewed at once.
+const USERS_AT_ONCE: usize = 500;
 /// Channel leases renewed side by side.
 const RENEWING: usize = 32;
 
@@ -305,44 +307,70 @@ async fn take_all_anew(shared: &Arc<Shared>, tell: bool) {
 }
 
 async fn renew_all(shared: &Arc<Shared>, tell: bool) {
-    let (users, name) = (shared.clients.users(), shared.presence.name());
-    for users in users.chunks(500) {
-        match shared.ports.presence.arrive(&name, users).await {
-            Ok(came) => {
-                // Where their lease had run out because Redis was emptied, they are online as before.
-                for (user, status) in came.into_iter().filter(|_| tell) {
-                    let Some(actor) = shared.clients.who(&user) else { continue };
-                    if announce(shared, &actor, &rooms_here(shared, &user), status).await.is_err() {
-                        shared.presence.changes.tell_later(&user, Status::Offline);
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "presence leases could not be renewed");
-                return;
+    if let Err(error) = renew(shared, shared.clients.users(), tell).await {
+        tracing::debug!(%error, "presence leases could not be renewed");
+        return;
+    }
+    renew_in_channels(shared, in_channels(shared), tell).await;
+}
+
+/// Renews the leases of those of these users who are still here.
+async fn renew(shared: &Shared, mut users: Vec<UserId>, tell: bool) -> Result<(), Unavailable> {
+    let name = shared.presence.name();
+    while !users.is_empty() {
+        let mut some = users.split_off(users.len().saturating_sub(USERS_AT_ONCE));
+        // Telling the ones before may have taken a while.
+        some.retain(|user| !shared.clients.of(user).is_empty());
+        let came = shared.ports.presence.arrive(&name, &some).await?;
+        // Where their lease had run out because Redis was emptied, they are online as before.
+        for (user, status) in came.into_iter().filter(|_| tell) {
+            let Some(actor) = shared.clients.who(&user) else { continue };
+            if announce(shared, &actor, &rooms_here(shared, &user), status).await.is_err() {
+                shared.presence.changes.tell_later(&user, Status::Offline);
             }
         }
     }
-    let mut in_channels: HashMap<(RoomId, UserId), Actor> = HashMap::new();
+    Ok(())
+}
+
+/// Who has a socket here in which channels.
+fn in_channels(shared: &Shared) -> HashMap<(RoomId, UserId), Actor> {
+    let mut in_channels = HashMap::new();
     for client in shared.clients.all() {
         let Some(user) = client.user() else { continue };
         for room in client.channels() {
             in_channels.insert((room, user.id.clone()), user.clone());
         }
     }
-    let name = &name;
+    in_channels
+}
+
+async fn renew_in_channels(shared: &Arc<Shared>, in_channels: HashMap<(RoomId, UserId), Actor>, tell: bool) {
     let renewals =
         futures_util::stream::iter(in_channels).for_each_concurrent(RENEWING, |((room, _), user)| async move {
-            match shared.ports.presence.enter(&room, &user, name).await {
-                Ok(live) if live.changed && tell => {
-                    let news = Ephemeral::Entered { user, count: live.count };
-                    let _ = shared.ports.fanout.publish(&room, &news).await;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "a channel lease could not be renewed"),
-            }
+            renew_in_channel(shared, &room, &user, tell).await;
         });
     renewals.await;
+}
+
+async fn renew_in_channel(shared: &Arc<Shared>, room: &RoomId, user: &Actor, tell: bool) {
+    match shared.ports.presence.enter(room, user, &shared.presence.name()).await {
+        Ok(live) if live.changed && tell => {
+            let news = Ephemeral::Entered { user: user.clone(), count: live.count };
+            let _ = shared.ports.fanout.publish(room, &news).await;
+        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "a channel lease could not be renewed"),
+    }
+    let is_here = || shared.clients.of(&user.id).iter().any(|client| client.is_in(room));
+    if !is_here() {
+        // They have left since they were seen in it, and that may have ended the lease before it was renewed.
+        commands::end_lease(shared, user, room).await;
+        if is_here() {
+            // They are back already, and may have been before the lease ended.
+            commands::rejoin_channel(shared, user, room).await;
+        }
+    }
 }
 
 /// The rooms in which a user has a socket here.
@@ -392,3 +420,6 @@ pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(Actor, Vec<
         tracing::debug!(%error, "this gateway is taken for dead, and leaves nothing behind");
     }
 }
+
+#[cfg(test)]
+mod tests;
