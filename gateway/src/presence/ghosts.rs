@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parlor_core::event::{Ephemeral, Status};
+use parlor_core::event::{Actor, Ephemeral, Status};
 use parlor_core::ids::{RoomId, UserId};
 use parlor_core::ports::presence::{GATEWAY_LEASE, Ghosts, Hold};
 use parlor_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::take_all_anew;
+use super::{take_all_anew, tell_back};
 use crate::Shared;
 
 /// How often a gateway renews its own lease, and looks for those who do not.
 const EVERY: Duration = Duration::from_secs(3);
 /// Rooms of one ghost that are told.
 const ROOMS: usize = 1_000;
-/// Users whose names are read together.
-const NAMED: usize = 500;
+/// Users whose names are read together, and who are looked at once more when they were told of.
+const AT_ONCE: usize = 500;
 
 /// Holds this gateway's lease and buries others, until `stop`. It has no way to fail: what cannot be done now is done
 /// at the next turn.
@@ -70,7 +70,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// Tells the rooms of those who were on a dead gateway and are nowhere else.
-async fn tell(shared: &Arc<Shared>, ghosts: Ghosts) {
+pub(super) async fn tell(shared: &Shared, ghosts: Ghosts) {
     if ghosts == Ghosts::default() {
         return;
     }
@@ -86,46 +86,72 @@ async fn tell(shared: &Arc<Shared>, ghosts: Ghosts) {
         channels.entry(user.id.clone()).or_default().push((room.clone(), count));
         publish(shared, &room, &Ephemeral::Exited { user, count }).await;
     }
-    let mut names = names(shared, &ghosts.users).await;
-    for (user, status) in ghosts.users {
-        if status == Status::Offline {
-            shared.presence.seen.note(&user, at);
-        }
-        let name = names.remove(&user).unwrap_or_else(|| "".into());
-        let members = shared.ports.contacts.rooms(&user, ROOMS).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the rooms of a dead gateway's user cannot be read; they are not told");
-            Vec::new()
-        });
-        let presence = |count, gone| {
-            let (user, name) = (user.clone(), name.clone());
-            Ephemeral::Presence { user, name, status, count, gone, at }
-        };
-        for (room, size) in members {
-            if size > shared.config.rooms.big {
-                shared.presence.counting.later(&room);
-            } else {
-                publish(shared, &room, &presence(Some(size), false)).await;
+    for some in ghosts.users.chunks(AT_ONCE) {
+        let mut names = names(shared, some).await;
+        let mut gone = Vec::new();
+        for (id, status) in some {
+            let name = names.remove(id).unwrap_or_else(|| "".into());
+            let user = Actor { id: id.clone(), name, avatar: None };
+            let offline = *status == Status::Offline;
+            if offline {
+                shared.presence.seen.note(id, at);
+            }
+            let told = tell_of(shared, &user, *status, at, channels.remove(id).unwrap_or_default()).await;
+            if offline {
+                gone.push((user, told));
             }
         }
-        for (room, live) in channels.remove(&user).unwrap_or_default() {
-            if live <= shared.config.rooms.big {
-                publish(shared, &room, &presence(None, true)).await;
-            }
+        if let Err(error) = tell_back(shared, &gone).await {
+            tracing::debug!(%error, "who is back from a dead gateway could not be looked at");
         }
     }
 }
 
-/// The names of those whom the store knows.
-async fn names(shared: &Shared, ghosts: &[(UserId, Status)]) -> HashMap<UserId, Arc<str>> {
-    let mut names = HashMap::new();
-    for ghosts in ghosts.chunks(NAMED) {
-        let ids: Vec<UserId> = ghosts.iter().map(|(user, _)| user.clone()).collect();
-        match shared.ports.store.users(&ids).await {
-            Ok(users) => names.extend(users.into_iter().map(|user| (user.id, user.name))),
-            Err(error) => tracing::debug!(%error, "the names of a dead gateway's users cannot be read"),
+/// Tells the rooms of one user, and returns those that show each of their members; `channels` are those that the user
+/// was in, with their live counts.
+async fn tell_of(
+    shared: &Shared,
+    user: &Actor,
+    status: Status,
+    at: Timestamp,
+    channels: Vec<(RoomId, u32)>,
+) -> Vec<RoomId> {
+    let members = shared.ports.contacts.rooms(&user.id, ROOMS).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the rooms of a dead gateway's user cannot be read; they are not told");
+        Vec::new()
+    });
+    let presence = |count, gone| {
+        let (user, name) = (user.id.clone(), user.name.clone());
+        Ephemeral::Presence { user, name, status, count, gone, at }
+    };
+    let mut told = Vec::new();
+    for (room, size) in members {
+        if size > shared.config.rooms.big {
+            shared.presence.counting.later(&room);
+        } else {
+            publish(shared, &room, &presence(Some(size), false)).await;
+            told.push(room);
         }
     }
-    names
+    for (room, live) in channels {
+        if live <= shared.config.rooms.big {
+            publish(shared, &room, &presence(None, true)).await;
+            told.push(room);
+        }
+    }
+    told
+}
+
+/// The names of those whom the store knows.
+async fn names(shared: &Shared, ghosts: &[(UserId, Status)]) -> HashMap<UserId, Arc<str>> {
+    let ids: Vec<UserId> = ghosts.iter().map(|(user, _)| user.clone()).collect();
+    match shared.ports.store.users(&ids).await {
+        Ok(users) => users.into_iter().map(|user| (user.id, user.name)).collect(),
+        Err(error) => {
+            tracing::debug!(%error, "the names of a dead gateway's users cannot be read");
+            HashMap::new()
+        }
+    }
 }
 
 async fn publish(shared: &Shared, room: &RoomId, news: &Ephemeral) {

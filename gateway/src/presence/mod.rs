@@ -212,30 +212,56 @@ async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId], seen: Timestamp
     }
     // Where the lease had run out before, nobody was told.
     if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
-        let at = if moved.after == Status::Offline { seen } else { Timestamp::now() };
-        again(back, || announce_at(shared, user, rooms, moved.after, at)).await;
+        tell_departed(shared, user, rooms, moved.after, seen).await;
     }
+}
+
+/// Tells the rooms of a user whose lease here has ended what others see of them since.
+async fn tell_departed(shared: &Shared, user: &Actor, rooms: &[RoomId], status: Status, seen: Timestamp) {
+    let back = || !shared.clients.of(&user.id).is_empty();
+    if status != Status::Offline {
+        again(back, || announce(shared, user, rooms, status)).await;
+        return;
+    }
+    again(back, || announce_at(shared, user, rooms, status, seen, false)).await;
+    let told = [(user.clone(), rooms.to_vec())];
+    if again(back, || tell_back(shared, &told)).await.is_none() {
+        tell_later(shared, &user.id);
+    }
+}
+
+/// Looks once more at users of whom rooms were told that they are offline: of who came back meanwhile, a room may have
+/// been told that before.
+async fn tell_back(shared: &Shared, told: &[(Actor, Vec<RoomId>)]) -> Result<(), Unavailable> {
+    let users: Vec<UserId> = told.iter().map(|(user, _)| user.id.clone()).collect();
+    let seen = shared.ports.presence.look(&users).await?;
+    for ((user, rooms), seen) in told.iter().zip(seen).filter(|(_, seen)| seen.status != Status::Offline) {
+        announce_at(shared, user, rooms, seen.status, Timestamp::now(), true).await?;
+    }
+    Ok(())
 }
 
 /// Tells the rooms of a user that their presence changed; big rooms show counts instead.
 async fn announce(shared: &Shared, user: &Actor, rooms: &[RoomId], status: Status) -> Result<(), Unavailable> {
-    announce_at(shared, user, rooms, status, Timestamp::now()).await
+    announce_at(shared, user, rooms, status, Timestamp::now(), false).await
 }
 
-/// The same, of a change at that time: of who is offline, when they were last seen.
+/// The same, of a change at that time: of who is offline, when they were last seen. `back`: they were told to be offline,
+/// and may not be in all of these rooms any more.
 async fn announce_at(
     shared: &Shared,
     user: &Actor,
     rooms: &[RoomId],
     status: Status,
     at: Timestamp,
+    back: bool,
 ) -> Result<(), Unavailable> {
     let rooms = rooms.iter().filter(|room| room.inbox_owner().is_none()).map(Ok);
     let telling = futures_util::stream::iter(rooms).try_for_each_concurrent(TELLING, |room| async move {
         let big = |count| count > shared.config.rooms.big;
         let (count, gone) = if room.is_of_channel() {
             // Who has no socket left in it was told to have left it.
-            let gone = status == Status::Offline && !shared.hub.has_user(room, &user.id);
+            let gone = (back || status == Status::Offline) && !shared.hub.has_user(room, &user.id);
             let count = if gone { None } else { Some(shared.ports.presence.live(room, 1).await?.0) };
             if count.is_some_and(big) {
                 // That somebody came or went was told with a count.
@@ -410,14 +436,22 @@ pub(crate) async fn depart_all(shared: &Arc<Shared>, everybody: Vec<(Actor, Vec<
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    tell_all_departed(shared, &gone).await;
+    if let Err(error) = presence.release(name).await {
+        tracing::debug!(%error, "this gateway is taken for dead, and leaves nothing behind");
+    }
+}
+
+/// Tells the rooms of users who are offline since a moment ago. Best effort.
+async fn tell_all_departed(shared: &Shared, gone: &[(Actor, Vec<RoomId>)]) {
     for (user, rooms) in gone {
         shared.presence.seen.note(&user.id, Timestamp::now());
-        if let Err(error) = announce(shared, &user, &rooms, Status::Offline).await {
+        if let Err(error) = announce(shared, user, rooms, Status::Offline).await {
             tracing::debug!(%error, "presence could not be told");
         }
     }
-    if let Err(error) = presence.release(name).await {
-        tracing::debug!(%error, "this gateway is taken for dead, and leaves nothing behind");
+    if let Err(error) = tell_back(shared, gone).await {
+        tracing::debug!(%error, "who is back could not be told");
     }
 }
 
