@@ -19,7 +19,7 @@ use crate::receipts;
 use crate::vocabularies::{Answer, Counted};
 
 /// How long a read waits for a store that lags.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(25);
 /// Messages that may be left out: leaving out costs as much as reading. Cursors have no such bound.
 const DEEPEST: u64 = 100_000;

@@ -16,7 +16,7 @@ use crate::hub::Place;
 use crate::memberships::Standing;
 
 /// How long a command waits for a store that lags.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(25);
 
 /// A message that a command acts on, and the caller's standing in its room.
@@ -158,10 +158,17 @@ async fn look_up(
     (known, rest)
 }
 
-/// What was delivered in a room a moment ago, perhaps to other gateways alone. Nothing while the fan-out is away.
-async fn delivered(shared: &Shared, room: &RoomId, missing: &[MessageId], found: &mut HashMap<MessageId, Place>) {
+/// What was delivered in a room a moment ago, behind `after`, perhaps to other gateways alone. Nothing while the fan-out
+/// is away. Returns up to where it has been looked.
+async fn delivered(
+    shared: &Shared,
+    room: &RoomId,
+    after: Seq,
+    missing: &[MessageId],
+    found: &mut HashMap<MessageId, Place>,
+) -> Seq {
     let fanout = &shared.ports.fanout;
-    let recent = fanout.recent(room, Seq::ZERO, Seq::MAX, fanout.remembers()).await.unwrap_or_default();
+    let recent = fanout.recent(room, after, Seq::MAX, fanout.remembers()).await.unwrap_or_default();
     for delivery in &recent {
         let id = MessageId(delivery.event.id.0);
         let Kind::MessageSent(message) = &delivery.event.kind else { continue };
@@ -178,6 +185,7 @@ async fn delivered(shared: &Shared, room: &RoomId, missing: &[MessageId], found:
             place.deleted = true;
         }
     }
+    recent.last().map_or(after, |last| last.seq)
 }
 
 /// Asks the store, and waits for it while it lags: what is missing then was not there once the store had seen all that
@@ -200,14 +208,15 @@ async fn stored(
     let until = Instant::now() + PATIENCE;
     let mut ends: Option<Vec<(Partition, Offset)>> = None;
     let mut caught_up = false;
+    let mut looked = Seq::ZERO;
     while !missing.is_empty() {
         for place in ports.store.places(&missing).await.map_err(busy)? {
             let Placed { message, room, seq, sender, system, deleted } = place;
             found.insert(message, Place { room, sender, system, seq: Some(seq), deleted });
         }
         missing.retain(|id| !found.contains_key(id));
-        if let (Some(room), None, false) = (room, &ends, missing.is_empty()) {
-            delivered(shared, room, &missing, found).await;
+        if let (Some(room), false) = (room, missing.is_empty()) {
+            looked = delivered(shared, room, looked, &missing, found).await;
         }
         // What was accepted here a moment ago is placed by its echo.
         found.extend(missing.iter().filter_map(|id| Some((*id, wanted.known(shared, *id)?))));
@@ -311,6 +320,19 @@ mod tests {
             let refused = cursor(&stage.shared, room, id).await.expect_err("not there");
             assert_eq!((refused.code, refused.field), (Code::BadRequest, Some("cursor")));
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_delivered_while_it_is_looked_for_is_found_though_the_store_lags() {
+        let stage = Stage::set().await;
+        let room = stage.room("group_1", RoomKind::Group, &["ann", "ben"]).await;
+        let id = stage.say(&room, "ann", "hello").await;
+        let delivered = async {
+            tokio::time::sleep(PATIENCE / 4).await;
+            stage.deliver(Offset(-1)).await;
+        };
+        let (found, ()) = tokio::join!(place(&stage.shared, id, Some(&room)), delivered);
+        assert_eq!(found.expect("a place").room, room);
     }
 
     #[tokio::test]

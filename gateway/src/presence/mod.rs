@@ -210,6 +210,10 @@ async fn depart(shared: &Shared, user: &Actor, rooms: &[RoomId], seen: Timestamp
     if moved.after == Status::Offline {
         shared.presence.seen.note(&user.id, seen);
     }
+    if back() && take_lease(shared, user, &rooms_here(shared, &user.id)).await.is_err() {
+        // The lease that they took when they came back may have ended with the old one.
+        tell_later(shared, &user.id);
+    }
     // Where the lease had run out before, nobody was told.
     if moved.before != moved.after || (moved.after == Status::Offline && !hidden) {
         tell_departed(shared, user, rooms, moved.after, seen).await;

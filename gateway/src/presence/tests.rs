@@ -1,3 +1,4 @@
+use parlor_core::event::RoomKind;
 use parlor_core::ports::fanout::{Fanout, Signal};
 use parlor_core::ports::presence::Presence;
 use parlor_fanout::memory::Memory;

@@ -16,8 +16,9 @@ use super::track::{Base, Place};
 use crate::Shared;
 use crate::auth;
 
-/// For how long CONNECT waits for a memory that answers nobody.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// For how long CONNECT waits for a memory that answers nobody: longer than a loaded machine keeps a process waiting, for
+/// who is not recovered has lost what they missed.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// And for one that answers others meanwhile, when many come back at once.
 const BUSY: Duration = Duration::from_secs(5);
 /// What was found before CONNECT was answered holds for so long.
