@@ -132,7 +132,10 @@ test("conversations: who returns is told how many messages wait, and is given th
   await delivered;
   ben.socket.close();
   const said = ["one", "two", "three"];
+  // What waits ends where Ben's socket hears live: behind the last of it, once it was handed out.
+  const last = heard(ann.socket, "chat:message_received", ({ content }) => content === said.at(-1), 20_000);
   for (const content of said) await answered(201, ann.user, "POST", "/api/messages", { conversation_id: id, content });
+  await last;
 
   const socket = client(t, NGINX, { token: await tokenOf(ben.user), vocabulary: "conversations" });
   const told = [];

@@ -43,7 +43,7 @@ test("a file is brought with progress, a message refers to it, and a member fetc
   assert.equal(again.fileId, complete.fileId, "completing twice is completing once");
 
   const { fileId } = complete;
-  const message = heard(ben.socket, "message.received");
+  const message = heard(ben.socket, "message.received", ({ type }) => type === "image");
   await send(ann.socket, roomId, "", { type: "image", metadata: { fileId, fileName: "Grüße.png" } });
   assert.equal((await message).metadata.fileId, fileId);
 

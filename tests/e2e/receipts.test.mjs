@@ -20,14 +20,20 @@ async function group(t, count = 2) {
   return { people, roomId, first: messageId };
 }
 
-/** Hears events in which all of these messages are named, one after the other or together. */
-function covering(socket, event, ids, userId) {
-  const left = new Set(ids);
-  return heard(socket, event, (receipt) => {
-    if (receipt.userId !== userId) return false;
-    for (const id of receipt.messageIds) left.delete(id);
-    return left.size === 0;
-  }, 20_000);
+/**
+ * Collects that user's receipts from now on: one may come before the ack that tells its message's id. Returns what waits
+ * until all of these messages are named in them, one after the other or together, and gives the receipt that names the last.
+ */
+function covering(socket, event, userId) {
+  const receipts = [];
+  socket.on(event, (receipt) => receipt.userId === userId && receipts.push(receipt));
+  return (...ids) => until(`${event} of all of them`, () => {
+    const left = new Set(ids);
+    return receipts.find(({ messageIds }) => {
+      for (const id of messageIds) left.delete(id);
+      return left.size === 0;
+    });
+  }, { within: 20_000 });
 }
 
 /** What a receipt says beyond who: of which messages, where, up to what place, and when. */
@@ -45,9 +51,10 @@ const receipts = async (socket, messageId) => {
 test("a stock client that does nothing confirms what has reached it", async (t) => {
   const { people, roomId } = await group(t);
   const [ann, ben] = people;
+  const delivered = covering(ann.socket, "message.delivered", ben.user.id);
   const { messageId } = await send(ann.socket, roomId, "is it there?");
   const begun = Date.now();
-  const receipt = await covering(ann.socket, "message.delivered", [messageId], ben.user.id);
+  const receipt = await delivered(messageId);
   whole(receipt, roomId);
   assert.ok(Date.now() - begun < 10_000, "an extra ping, not the regular one");
   const { members, deliveredCount, readCount } = await receipts(ann.socket, messageId);
@@ -60,22 +67,21 @@ test("what a client says was delivered is, and reading a message reads what prec
   const { people, roomId } = await group(t, 3);
   const [ann, ben, cem] = people;
   const ids = [];
+  const delivered = covering(ann.socket, "message.delivered", ben.user.id);
   for (const content of ["one", "two", "three"]) ids.push((await send(ann.socket, roomId, content)).messageId);
-  const delivered = covering(ann.socket, "message.delivered", ids, ben.user.id);
   await until("Ben's gateway knows the message", async () => {
     const ack = await done(ben.socket, "message.delivered", { messageIds: [ids[2]], roomId });
     return ack.status === "delivered";
   });
-  await delivered;
-  const heardByAnn = covering(ann.socket, "message.read", ids.slice(0, 2), ben.user.id);
-  const heardByCem = covering(cem.socket, "message.read", ids.slice(0, 2), ben.user.id);
+  await delivered(...ids);
+  const [byAnn, byCem] = [ann, cem].map(({ socket }) => covering(socket, "message.read", ben.user.id));
   const begun = Date.now();
   await done(ben.socket, "message.read", { messageIds: [ids[1]], roomId });
-  const receipt = await heardByAnn;
+  const receipt = await byAnn(...ids.slice(0, 2));
   assert.ok(Date.now() - begun < 3_000);
   whole(receipt, roomId);
   assert.ok(!receipt.messageIds.includes(ids[2]), "what follows is not read");
-  await heardByCem;
+  await byCem(...ids.slice(0, 2));
   const [first, last] = [await receipts(ann.socket, ids[0]), await receipts(ann.socket, ids[2])];
   assert.ok(first.members.get(ben.user.id).readAt, "the one before it is read too");
   assert.ok(last.members.get(ben.user.id).deliveredAt && last.members.get(ben.user.id).readAt === null);
@@ -85,9 +91,9 @@ test("a status goes one way: a late `delivered` never undoes `read`", async (t) 
   const { people, roomId } = await group(t);
   const [ann, ben] = people;
   const { messageId } = await send(ann.socket, roomId, "seen");
-  const read = covering(ann.socket, "message.read", [messageId], ben.user.id);
+  const read = covering(ann.socket, "message.read", ben.user.id);
   await until("it is read", () => done(ben.socket, "message.read", { messageIds: [messageId], roomId }));
-  await read;
+  await read(messageId);
   const later = [];
   ann.socket.on("message.delivered", (receipt) => later.push(receipt));
   await done(ben.socket, "message.delivered", { messageIds: [messageId], roomId });
@@ -102,11 +108,14 @@ test("what is read on one device is read on all of them, at once", async (t) => 
   const [ann, ben] = people;
   const phone = await connectOn(t, "gateway-3", ben.user);
   const ids = [];
+  // What is counted is what is there when it is read: the last has to have reached Ben's gateways.
+  const there = [ben.socket, phone].map((socket) => heard(socket, "message.received", ({ content }) => content === "message 4"));
   for (let n = 0; n < 5; n++) ids.push((await send(ann.socket, roomId, `message ${n}`)).messageId);
+  await Promise.all(there);
   const onPhone = heard(phone, "room.unread", ({ unreadCount }) => unreadCount === 2);
   const onDesk = heard(ben.socket, "room.unread", ({ unreadCount }) => unreadCount === 2);
   const begun = Date.now();
-  await until("the message is known", () => done(ben.socket, "message.read", { messageIds: [ids[2]], roomId }));
+  await done(ben.socket, "message.read", { messageIds: [ids[2]], roomId });
   assert.equal((await onPhone).roomId, roomId);
   await onDesk;
   assert.ok(Date.now() - begun < 3_000, `${Date.now() - begun} ms`);
@@ -120,9 +129,11 @@ test("unread counts come with the rooms, right at once after reading and sending
   const { people, roomId } = await group(t);
   const [ann, ben] = people;
   const ids = [];
+  const there = heard(ben.socket, "message.received", ({ content }) => content === "message 3");
   for (let n = 0; n < 4; n++) ids.push((await send(ann.socket, roomId, `message ${n}`)).messageId);
+  await there;
   const counted = heard(ben.socket, "room.unread", ({ unreadCount }) => unreadCount === 1);
-  await until("the message is known", () => done(ben.socket, "message.read", { messageIds: [ids[2]], roomId }));
+  await done(ben.socket, "message.read", { messageIds: [ids[2]], roomId });
   await counted;
   assert.equal(await countAtConnect(t, ben.user, roomId), 1);
   await send(ben.socket, roomId, "an answer");

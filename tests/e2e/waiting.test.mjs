@@ -25,6 +25,16 @@ async function scene(t) {
   return { ann, ben, sender, device, rooms };
 }
 
+/**
+ * Listens from now on; what it returns waits until the sender itself has heard all of these. To a device that comes then
+ * they have waited: none of them comes live, before those that were said earlier.
+ */
+function handedOut(sender, said) {
+  const own = new Set();
+  sender.on("message.received", ({ content }) => own.add(content));
+  return () => until("the sender hears the last of it", () => said.every((content) => own.has(content)), { within: 15_000 });
+}
+
 /** A new device of that user, and what it hears from the first moment. */
 async function arrive(t, user, auth = {}) {
   const socket = client(t, NGINX, { token: await tokenOf(user), ...auth });
@@ -41,11 +51,10 @@ async function arrive(t, user, auth = {}) {
 test("what was said while a user was away reaches their next device, in order, once", async (t) => {
   const { ben, sender, device, rooms } = await scene(t);
   device.close();
-  const said = [];
-  for (let n = 0; n < 60; n++) {
-    await send(sender, rooms[n % 2], `${n}`);
-    said.push(`${n}`);
-  }
+  const said = Array.from({ length: 60 }, (_, n) => `${n}`);
+  const all = handedOut(sender, said);
+  for (const [n, content] of said.entries()) await send(sender, rooms[n % 2], content);
+  await all();
   const delivered = new Set();
   sender.on("message.delivered", ({ messageIds }) => messageIds.forEach((id) => delivered.add(id)));
   const { told, messages } = await arrive(t, ben, { vocabulary: "dotted" });
@@ -71,7 +80,7 @@ test("what is said while a device arrives is neither missed nor doubled", async 
       said.push(`${n}`);
     }
   })();
-  await sleep(500);
+  await until("some of it was said", () => said.length >= 20);
   const { messages } = await arrive(t, ben, { vocabulary: "dotted" });
   await sleep(2_000);
   going = false;
@@ -86,9 +95,11 @@ test("no more than 1,000 messages wait, the newest", async (t) => {
   const { ben, sender, device, rooms } = await scene(t);
   device.close();
   const count = 1_050;
+  const all = handedOut(sender, [`${count - 1}`]);
   for (let at = 0; at < count; at += 50) {
     await Promise.all(Array.from({ length: 50 }, (_, n) => send(sender, rooms[0], `${at + n}`)));
   }
+  await all();
   const { told, messages } = await arrive(t, ben, { vocabulary: "dotted" });
   await until("a thousand are there", () => messages().length >= 1_000, { within: 30_000 });
   await sleep(500);

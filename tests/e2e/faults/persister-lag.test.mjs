@@ -5,7 +5,7 @@ import { storedIds } from "../../lib/cluster.mjs";
 import { connect, history, newGroup, newUser, randomUUID, send } from "../../lib/clients.mjs";
 import { gatewayUrl } from "../../lib/place.mjs";
 import { pause } from "../../lib/pause.mjs";
-import { until } from "../../lib/wait.mjs";
+import { heard, until } from "../../lib/wait.mjs";
 
 test("history shows a message once while the persisters lag and a resend of it lies in the log", async (t) => {
   const [ann, ben] = [newUser("Ann"), newUser("Ben")];
@@ -20,6 +20,8 @@ test("history shows a message once while the persisters lag and a resend of it l
 
   const resume = await pause(t, "persister-1", "persister-2");
   assert.equal((await send(a, roomId, "once", { tempId })).messageId, once.messageId);
+  // History is asked of Ben's gateway, which knows all that it has handed out.
+  const last = heard(b, "message.received", ({ content }) => content === "after 149", 20_000);
   const after = await Promise.all(Array.from({ length: 150 }, (_, i) => send(a, roomId, `after ${i}`)));
   const sent = [once, ...before, ...after].map(({ messageId }) => messageId);
   const spoken = (messages) => messages.filter(({ type }) => type !== "system").map(({ messageId }) => messageId);
@@ -27,6 +29,7 @@ test("history shows a message once while the persisters lag and a resend of it l
     assert.equal(ids.filter((id) => id === once.messageId).length, 1, "copies of the message");
     assert.deepEqual([...ids].sort(), [...sent].sort());
   };
+  await last;
   const meanwhile = await history(b, roomId);
   isWhole(spoken(meanwhile));
   assert.equal((await storedIds(roomId)).length, 152, "the persisters stood still");
