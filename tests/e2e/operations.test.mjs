@@ -9,7 +9,7 @@ import { metrics } from "../lib/metrics.mjs";
 import { NGINX, PARLOR, bareEnvironment, gatewayUrl, persisterUrl, workerUrl } from "../lib/place.mjs";
 import { gentoken, solo } from "../lib/process.mjs";
 import { Listener, comeBack, goAway, settled } from "../lib/returning.mjs";
-import { sleep, until } from "../lib/wait.mjs";
+import { until } from "../lib/wait.mjs";
 
 const exec = promisify(execFile);
 
@@ -129,7 +129,7 @@ test("requests share a connection that is kept", async (t) => {
       assert.equal(reused, n > 0, `${url}, request ${n + 1}`);
       ports.add(port);
       // The agent takes the connection back a moment after the answer.
-      await sleep(20);
+      await until("the connection is free", () => Object.keys(agent.freeSockets).length > 0, { every: 5 });
     }
     assert.equal(ports.size, 1, `${url} was asked over one connection`);
   }

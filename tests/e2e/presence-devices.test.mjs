@@ -45,12 +45,12 @@ test("who has moved to another gateway and goes away is away at once, whatever t
   const { ben, watcher, desk, phone } = await scene(t);
   desk.close();
   // A moment for its gateway to notice; its grace is 10 s.
-  await sleep(500);
+  await sleep(2_500);
   const began = Date.now();
   const away = becomes(watcher, ben.id, "away");
   await done(phone, "presence.status.update", { status: "away" });
   await away;
-  assert.ok(Date.now() - began < 9_000, "no grace is waited for");
+  assert.ok(Date.now() - began < 6_000, "no grace is waited for");
   assert.equal((await statusOf(watcher, ben.id)).status, "away");
 });
 
@@ -59,7 +59,8 @@ test("changes close together are told as one, and the same again is not told", a
   await done(phone, "presence.status.update", { status: "away" });
   told.length = 0;
   const away = becomes(watcher, ben.id, "away");
-  for (const status of ["busy", "online", "away", "away"]) await done(desk, "presence.status.update", { status });
+  // Sent together, so that they fall into the moment for which a change is held back; a socket's events keep their order.
+  await Promise.all(["busy", "online", "away", "away"].map((status) => done(desk, "presence.status.update", { status })));
   await away;
   await done(desk, "presence.status.update", { status: "away" });
   await sleep(1_000);

@@ -10,7 +10,7 @@ const server = await echo({ engine: true });
 test("a polling client that says close ends its session, and its waiting GET is answered", async () => {
   const session = await Polling.open(server.url);
   const waiting = session.get();
-  await sleep(100);
+  await sleep(500);
   assert.equal((await session.post("1")).text, "ok");
   const { status, text } = await waiting;
   assert.equal(status, 200);

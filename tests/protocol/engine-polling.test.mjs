@@ -17,7 +17,7 @@ async function slowPost(t, session, length) {
   await once(socket, "connect");
   const { pathname, search } = new URL(address(server.url, { sid: session.sid }));
   socket.write(`POST ${pathname}${search} HTTP/1.1\r\nHost: ${server.host}\r\nContent-Length: ${length}\r\n\r\n`);
-  await sleep(100);
+  await sleep(500);
   return socket;
 }
 
@@ -69,7 +69,7 @@ test("two GETs at once end the session", async () => {
   // EIO4 § "Receiving data": the second is answered 400, and the session is closed.
   const session = await Polling.open(server.url);
   const first = session.get();
-  await sleep(100);
+  await sleep(500);
   assert.equal((await session.get()).status, 400);
   const { status, text } = await first;
   assert.ok(status === 400 || text === "1", `the first is told: ${status} ${text}`);
