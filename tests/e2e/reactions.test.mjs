@@ -159,6 +159,7 @@ test("a reply quotes the original as it is now, a deleted one by its id alone; a
   await done(ann, "message.delete", { messageId });
   await deleted;
   assert.deepEqual(await reply(ben, "three"), { messageId });
+  assert.deepEqual((await thread(ben)).messages.map((m) => m.content), ["one", "two", "three"], "what answered it is still there");
 });
 
 test("mentions and ciphertext come back as they were sent, live and from the store", async (t) => {

@@ -102,6 +102,13 @@ async fn places(shared: &Arc<Shared>, ids: &[MessageId], room: Option<&RoomId>) 
     each.collect()
 }
 
+/// The same of a message that was answered, deleted or not: what others answered is there all the same.
+pub(super) async fn root(shared: &Arc<Shared>, id: MessageId, room: Option<&RoomId>) -> Result<Place, ChatError> {
+    let (mut known, rest) = look_up(shared, &[id], room, Wanted::Room).await;
+    let here = known.remove(&id).filter(|place| room.is_none_or(|room| *room == place.room));
+    here.ok_or_else(|| rest.err().unwrap_or_else(|| ChatError::not_found("message")))
+}
+
 /// The place of a message that serves as a cursor, deleted or not.
 ///
 /// # Errors

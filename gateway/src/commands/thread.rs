@@ -38,7 +38,7 @@ pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, thread: Thread, r
 
 async fn read(shared: &Arc<Shared>, caller: &Caller, thread: &Thread) -> Result<(Vec<StoredMessage>, bool), ChatError> {
     shared.limiter.pass(&caller.user.id, "history", shared.config.limits.history).await?;
-    let place = find::place(shared, thread.message, thread.room.as_ref()).await?;
+    let place = find::root(shared, thread.message, thread.room.as_ref()).await?;
     let room = &place.room;
     let below = history::readable(shared, caller, room).await.map_err(|error| match error.code {
         parlor_core::error::Code::NotFound => ChatError::not_found("message"),
