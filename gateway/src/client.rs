@@ -1,6 +1,6 @@
 //! One socket as the hub and the commands see it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,8 +12,9 @@ use parlor_socketio::{CloseReason, Frame, Mark, Socket};
 
 use crate::auth::{self, Identity};
 use crate::closing::Closing;
-use crate::hub::{ALWAYS, Frames};
+use crate::hub::Frames;
 use crate::resume::Track;
+use crate::stays::{ALWAYS, Leaving, Stays, WasIn};
 use crate::vocabularies::{News, Outgoing, Vocabulary};
 
 /// Room events remembered for a socket whose vocabulary is not known yet.
@@ -41,22 +42,15 @@ struct State {
     vocabulary: Vocabulary,
     /// What was sent while the vocabulary was a guess; `None` once it is known.
     undecided: Option<Undecided>,
-    /// The rooms it is in, each with the membership version by which it is ([`ALWAYS`] in channels and its inbox).
-    rooms: HashMap<RoomId, u64>,
-    /// Rooms that the inbox has told of and that are being entered.
-    entering: HashSet<RoomId>,
+    stays: Stays,
     typing: crate::commands::Typing,
     told: Told,
-    /// Rooms that the inbox said the user is out of, with the membership version of that.
-    removed: HashMap<RoomId, u64>,
     /// What its inbox said up to here was taken into account when it came back.
     heard_inbox: Seq,
     /// What its user has said they are, on this device.
     status: Status,
     /// How far it has read in channels: they have no members whose pointers are kept.
     read: HashMap<RoomId, Seq>,
-    /// The socket is gone: it enters nothing any more.
-    closed: bool,
 }
 
 /// By how much, in milliseconds, news of one room may be overtaken by later news of another.
@@ -82,25 +76,6 @@ impl Told {
         }
         true
     }
-}
-
-/// What a leaving did to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leaving {
-    /// It was in the room, and is not any more.
-    Out,
-    /// It was out of it before.
-    WasOut,
-    /// It has come in again by a later version, and stays.
-    Back,
-}
-
-/// A room that a client was in when it closed, or was about to enter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WasIn {
-    pub(crate) room: RoomId,
-    /// It is a channel: its user had a lease there.
-    pub(crate) channel: bool,
 }
 
 /// What was sent while the vocabulary was a guess.
@@ -133,15 +108,12 @@ impl Client {
             warned: false,
             vocabulary,
             undecided: (!decided).then(|| Undecided::Sent(Vec::new())),
-            removed: HashMap::new(),
-            rooms: HashMap::new(),
-            entering: HashSet::new(),
+            stays: Stays::default(),
             typing: crate::commands::Typing::default(),
             told: Told::default(),
             heard_inbox: Seq::ZERO,
             status: Status::Online,
             read: HashMap::new(),
-            closed: false,
         };
         let client = Arc::new(Self {
             socket,
@@ -317,21 +289,10 @@ impl Client {
         }
     }
 
-    /// Notes that it is in a room, by that membership version. False: it is closed, was in it already, or its inbox
-    /// has told of a removal since.
+    /// Notes that it is in a room, by that membership version or a later one that is known. False: it is closed, was in it
+    /// already, or its inbox has told of a removal since.
     pub(crate) fn entered(&self, room: &RoomId, version: u64) -> bool {
-        let mut state = self.state.lock();
-        let out = state.removed.get(room).is_some_and(|removed| *removed >= version);
-        if state.closed || out {
-            return false;
-        }
-        match state.rooms.get_mut(room) {
-            Some(by) => {
-                *by = version.max(*by);
-                false
-            }
-            None => state.rooms.insert(room.clone(), version).is_none(),
-        }
+        self.state.lock().stays.enter(room, version)
     }
 
     /// What its inbox says up to `seq` needs no acting on.
@@ -346,65 +307,40 @@ impl Client {
     /// Its inbox has told it of a room that it is about to enter. To others it is there from now on, in what they are told
     /// of its user's coming and going.
     pub(crate) fn enters(&self, room: &RoomId) {
-        let mut state = self.state.lock();
-        if !state.closed {
-            state.entering.insert(room.clone());
-        }
+        self.state.lock().stays.expect(room);
     }
 
     /// It is in the room, or will not be.
     pub(crate) fn enters_no_more(&self, room: &RoomId) {
-        self.state.lock().entering.remove(room);
+        self.state.lock().stays.expect_no_more(room);
     }
 
     /// Its inbox told that the user is out of a room since this version. It stays if it has come in again by a later one.
     pub(crate) fn removed(&self, room: &RoomId, version: u64) {
-        {
-            let mut state = self.state.lock();
-            let known = state.removed.entry(room.clone()).or_insert(version);
-            *known = version.max(*known);
-            if state.rooms.get(room).is_some_and(|by| *by >= version) {
-                return;
-            }
-            state.rooms.remove(room);
-            state.entering.remove(room);
+        if self.state.lock().stays.remove(room, version) {
+            self.track.leave(room);
         }
-        self.track.leave(room);
     }
 
-    /// Whether its inbox told of a removal that ends its being in the room by this version.
-    pub(crate) fn is_removed(&self, room: &RoomId, version: u64) -> bool {
-        self.state.lock().removed.get(room).is_some_and(|removed| *removed >= version)
-    }
-
-    /// Notes that it is in a room no more. True: it was.
-    pub(crate) fn left(&self, room: &RoomId) -> bool {
-        self.left_by(room, ALWAYS) == Leaving::Out
-    }
-
-    /// Notes a leaving that made this version of the room's membership. The room's own word of it and the inbox's come
-    /// in either order, and late where a delivery worker has just changed: who has come in again since stays. A channel
-    /// has no versions to compare.
+    /// Notes a leaving that made this version of the room's membership.
     pub(crate) fn left_by(&self, room: &RoomId, version: u64) -> Leaving {
-        {
+        let leaving = {
             let mut state = self.state.lock();
-            match state.rooms.get(room) {
-                None => return Leaving::WasOut,
-                Some(by) if *by != ALWAYS && *by >= version => return Leaving::Back,
-                Some(_) => {}
+            let leaving = state.stays.leave(room, version);
+            if leaving == Leaving::Out {
+                state.read.remove(room);
             }
-            state.read.remove(room);
-            state.rooms.remove(room);
-        }
-        if self.track.leave(room) {
+            leaving
+        };
+        if leaving == Leaving::Out && self.track.leave(room) {
             self.socket.emit_offset();
         }
-        Leaving::Out
+        leaving
     }
 
     /// Notes that this gateway cannot serve it in a room. Where it stands there is kept, for when it comes back.
     pub(crate) fn dropped(&self, room: &RoomId) {
-        self.state.lock().rooms.remove(room);
+        self.state.lock().stays.leave(room, ALWAYS);
     }
 
     /// It goes by the private id of a session that is another user's: nothing is written, renewed or ended there.
@@ -430,7 +366,7 @@ impl Client {
     /// Notes how far it has read in a channel that it is in. Returns where that was before.
     pub(crate) fn read_channel(&self, room: &RoomId, seq: Seq) -> Seq {
         let mut state = self.state.lock();
-        if !state.rooms.contains_key(room) {
+        if state.stays.by(room).is_none() {
             return seq;
         }
         let read = state.read.entry(room.clone()).or_insert(Seq::ZERO);
@@ -438,49 +374,40 @@ impl Client {
     }
 
     pub(crate) fn is_in(&self, room: &RoomId) -> bool {
-        self.state.lock().rooms.contains_key(room)
+        self.by(room).is_some()
+    }
+
+    /// The membership version by which it is in a room. `None`: it is not.
+    pub(crate) fn by(&self, room: &RoomId) -> Option<u64> {
+        self.state.lock().stays.by(room)
     }
 
     pub(crate) fn room_count(&self) -> usize {
-        self.state.lock().rooms.len()
+        self.state.lock().stays.len()
     }
 
     /// The rooms it is in, its inbox included, and those it is about to enter.
     pub(crate) fn rooms(&self) -> Vec<RoomId> {
-        let state = self.state.lock();
-        let entering = state.entering.iter().filter(|room| !state.rooms.contains_key(*room));
-        state.rooms.keys().chain(entering).cloned().collect()
+        self.state.lock().stays.all()
     }
 
     /// The channels it is in.
     pub(crate) fn channels(&self) -> Vec<RoomId> {
-        let state = self.state.lock();
-        state.rooms.iter().filter(|(room, by)| is_channel(room, **by)).map(|(room, _)| room.clone()).collect()
+        self.state.lock().stays.channels()
     }
 
     /// The socket is gone: it enters no room any more. Returns those it was in, or about to enter.
     pub(crate) fn close(&self) -> Vec<WasIn> {
-        let mut state = self.state.lock();
-        state.closed = true;
-        let entering = std::mem::take(&mut state.entering).into_iter().map(|room| (room, 0));
-        let mut rooms: HashMap<RoomId, u64> = entering.collect();
-        rooms.extend(state.rooms.drain());
-        rooms.into_iter().map(|(room, by)| WasIn { channel: is_channel(&room, by), room }).collect()
+        self.state.lock().stays.close()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().closed
+        self.state.lock().stays.is_closed()
     }
 
     pub(crate) fn with_typing<T>(&self, act: impl FnOnce(&mut crate::commands::Typing) -> T) -> T {
         act(&mut self.state.lock().typing)
     }
-}
-
-/// Whether a room that a client is in by that version is a channel: channels have no version to compare, nor have
-/// inboxes.
-pub(crate) fn is_channel(room: &RoomId, version: u64) -> bool {
-    version == ALWAYS && room.inbox_owner().is_none()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod resume;
 mod session;
 #[cfg(test)]
 mod stage;
+mod stays;
 pub mod vocabularies;
 mod waiting;
 mod window;

@@ -84,8 +84,12 @@ test("the back end makes rooms with members, who hear of it at once", async (t) 
   await Promise.all(told);
   assert.equal((await call(200, "PUT", `/rooms/${id}`, wanted)).body.room.roomId, id);
   // Wherever no more than its id is at hand, a room is what its id says: a group must not pass for a channel.
-  for (const [type, other] of [["group", `order-${randomUUID()}`], ["channel", `group_${randomUUID()}`]]) {
-    assert.equal((await call(400, "PUT", `/rooms/${other}`, { type, name: "Order 18", createdBy: ann.id })).body.field, "roomId", type);
+  const misnamed = [
+    [`order-${randomUUID()}`, { type: "group", name: "Order 18", memberIds: [ann.id] }],
+    [`group_${randomUUID()}`, { type: "channel", name: "Order 18" }],
+  ];
+  for (const [other, room] of misnamed) {
+    assert.equal((await call(400, "PUT", `/rooms/${other}`, room)).body.field, "roomId", room.type);
   }
   assert.equal((await send(sockets[1], id, "hello")).status, "sent");
   const direct = await call(201, "POST", "/rooms", { type: "direct", memberIds: [ann.id, ben.id] });

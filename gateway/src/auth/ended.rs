@@ -23,7 +23,8 @@ use crate::commands::{answer, append};
 
 /// All of a user's sessions that began before a time.
 const ALL: &str = "all";
-/// As long as a handshake waits for the memory of sessions: longer than a loaded machine keeps a process waiting.
+/// As long as a handshake or a request waits for the memory of sessions: longer than a loaded machine keeps a process
+/// waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who a token says one is, unless its session was ended.

@@ -1,7 +1,7 @@
 //! A page counted from the newest message, with the total: how REST pages (`cafe.md`, `conversations.md`).
 //!
 //! What is counted is what the store has. So that a read right after a send sees it, the store is waited for until it
-//! has all that the room was known to hold on arrival, half a second at most.
+//! has all that the room was known to hold on arrival, a second at most.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -92,7 +92,8 @@ async fn join(shared: &Arc<Shared>, caller: &Caller, id: &RoomId) -> Result<Arc<
                 None => {
                     shared.memberships.forget(id, &user.id);
                     let standing = shared.memberships.standing(id, &user.id, None).await?;
-                    standing.ok_or_else(|| ChatError::not_found("room"))?
+                    // Who has been removed meanwhile is in nothing.
+                    standing.filter(|standing| standing.role().is_some()).ok_or_else(|| ChatError::not_found("room"))?
                 }
             };
             // In the room before its events are, so that this socket hears of its own joining.

@@ -13,10 +13,8 @@ use super::chain::Gap;
 use super::room::Room;
 use super::{deliver, gaps, repair};
 use crate::Shared;
-use crate::client::{Client, is_channel};
-
-/// The membership version of rooms that have none to compare: channels and inboxes.
-pub(crate) const ALWAYS: u64 = u64::MAX;
+use crate::client::Client;
+use crate::stays::is_channel;
 
 /// Where a client enters a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub(crate) enum From {
 }
 
 /// Puts a client into a room: from when this returns, it gets everything that happens there. `version` is the room's
-/// membership version by which the client belongs there ([`ALWAYS`] where membership has none): a removal that its
+/// membership version by which the client belongs there ([`super::ALWAYS`] where membership has none): a removal that its
 /// inbox told at or above it wins, whichever comes first.
 ///
 /// # Errors
@@ -70,7 +68,7 @@ pub(crate) async fn enter(
                 client.socket.emit_offset();
             }
             entry.join(client, Seq::ZERO);
-            forget_if_removed(client, room, version);
+            forget_if_out(client, room);
         }
         return Ok(());
     }
@@ -92,12 +90,12 @@ async fn enter_behind(
         entry.clients.retain(|other| !Arc::ptr_eq(other, client));
     }
     client.track.enter(room, is_channel(room, version), shared.hub.stream(room), after);
-    forget_if_removed(client, room, version);
+    forget_if_out(client, room);
     match catch_up(shared, client, room, after, version).await {
         // Who is gone was in the room: that its user has gone is told there.
         Ok(Caught::Up | Caught::Gone) => Ok(()),
         Ok(Caught::Left) => {
-            client.left(room);
+            client.left_by(room, version.saturating_add(1));
             Ok(())
         }
         Err(behind) => {
@@ -116,8 +114,9 @@ fn place(shared: &Shared, room: &RoomId) -> Option<Seq> {
 }
 
 /// A removal that came between [`Client::entered`] and the track's noting it has found nothing there to leave.
-fn forget_if_removed(client: &Client, room: &RoomId, version: u64) {
-    if client.is_removed(room, version) {
+fn forget_if_out(client: &Client, room: &RoomId) {
+    // Of a socket that is gone the session remembers where it was.
+    if !client.is_in(room) && !client.is_closed() {
         client.track.leave(room);
     }
 }
@@ -213,8 +212,7 @@ pub(crate) fn adds(kind: &Kind, user: &UserId, version: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use parlor_core::event::RoomKind;
-    use parlor_core::event::{Member, Role};
+    use parlor_core::event::{Member, Role, RoomKind};
     use parlor_core::time::Timestamp;
 
     use super::*;

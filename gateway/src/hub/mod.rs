@@ -29,9 +29,10 @@ use parlor_core::time::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use crate::stays::ALWAYS;
 pub(crate) use catch_up::{Behind, Caught, catch_up, up_to_leaving};
 pub(crate) use chain::Gap;
-pub(crate) use enter::{ALWAYS, From, adds, enter, live_through, opened};
+pub(crate) use enter::{From, adds, enter, live_through, opened};
 pub(crate) use gaps::{Past, Tail, Unread, deletions, page, sent, shows_in_history, tail};
 pub(crate) use lately::{Heard, Words, heard, newest, reaches};
 pub(crate) use missed::{Missed, missed};
@@ -40,8 +41,9 @@ pub(crate) use room::Frames;
 pub(crate) use said::Said;
 pub(crate) use warm::warm_soon;
 
-use crate::client::{Client, Leaving};
+use crate::client::Client;
 use crate::closing::Closing;
+use crate::stays::Leaving;
 use crate::vocabularies::News;
 use crate::{Ports, Shared, auth, commands, resume};
 use chain::Verdict;
@@ -410,24 +412,35 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
             }
         }
         Kind::RoomRemoved { room: removed, version } => {
-            // The room's own MemberLeft usually comes too; whichever is first acts. Noted at once, so that no entering
-            // that is under way undoes it.
+            // The room's own MemberLeft usually comes too; whichever is first acts, and who came in again by a later
+            // version stays. Noted at once, so that no entering that is under way undoes it.
             for client in clients {
                 client.removed(removed, *version);
             }
             let (shared, removed, clients) = (shared.clone(), removed.clone(), clients.to_vec());
             tokio::spawn(async move {
                 for client in clients {
-                    if let Some(user) = client.user() {
-                        shared.memberships.forget(&removed, &user.id);
-                    }
-                    shared.hub.release(&client, &removed);
+                    out(&shared, &client, &removed).await;
                 }
             });
         }
         Kind::LoggedOut { session } => auth::heed_logout(clients, session.as_deref(), delivery.time),
         _ => {}
     }
+}
+
+/// Delivers nothing of a room to a client any more, whose inbox told that its user is out of it. If it seems to have come
+/// in again by a later version, the store says whether it has: one that was restored from a backup counts from below.
+async fn out(shared: &Arc<Shared>, client: &Arc<Client>, room: &RoomId) {
+    let Some(user) = client.user() else { return };
+    shared.memberships.forget(room, &user.id);
+    if let Some(by) = client.by(room)
+        && let Ok(standing) = shared.memberships.standing(room, &user.id, None).await
+        && standing.is_none_or(|standing| standing.role().is_none())
+    {
+        client.left_by(room, by.saturating_add(1));
+    }
+    shared.hub.release(client, room);
 }
 
 /// A client that belongs in a room could not be put there: it would hear nothing and not know. So it comes back.

@@ -31,8 +31,9 @@ pub(crate) use seen::flush as flush_seen;
 pub(crate) use status::set as set_status;
 
 use crate::Shared;
-use crate::client::{Client, WasIn};
+use crate::client::Client;
 use crate::commands;
+use crate::stays::WasIn;
 use crate::vocabularies::{News, Vocabulary};
 
 /// A reload, or a short loss of network, is no absence.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
+use parlor_core::event::RoomKind;
 use parlor_core::ids::{RoomId, Seq};
 use parlor_core::session::{Snapshot, Standing};
 use tokio::sync::Notify;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::track::{Base, Track, Work};
 use crate::Shared;
 use crate::client::Client;
+use crate::stays::{ALWAYS, is_channel};
 
 /// How often the sessions of live clients are given their time anew: six times while one is remembered, but not more
 /// than once a second.
@@ -184,11 +186,17 @@ fn snapshot(shared: &Shared, client: &Client, base: &Base, rooms: Vec<(RoomId, S
     let user = client.user()?;
     let standing = |(room, seq): (RoomId, Seq)| {
         let known = shared.memberships.peek(&room, &user.id);
+        // What the client is in, and by what, it knows itself: the cache may have forgotten it, or know of a removal that
+        // the client has yet to be told.
+        let by = client.by(&room);
+        let channel = by.is_some_and(|by| is_channel(&room, by));
+        let role = known.as_ref().and_then(|known| known.role());
+        let cached = known.as_ref().filter(|_| channel || role.is_some()).map_or(0, |known| known.room.version);
         Standing {
             seq,
-            kind: known.as_ref().map(|known| known.room.kind),
-            role: known.as_ref().and_then(|known| known.role()),
-            version: known.as_ref().map_or(0, |known| known.room.version),
+            kind: if channel { Some(RoomKind::Channel) } else { known.as_ref().map(|known| known.room.kind) },
+            role,
+            version: by.filter(|by| *by != ALWAYS).unwrap_or(0).max(cached),
             members: known.as_ref().map_or(0, |known| known.room.member_count),
             room,
         }

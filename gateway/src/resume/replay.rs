@@ -101,7 +101,7 @@ fn settle(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return, caught: Re
         // Who is gone was in the room: that its user has gone is told there.
         Ok(Caught::Up | Caught::Gone) => {}
         Ok(Caught::Left) => {
-            client.left(&place.room);
+            client.left_by(&place.room, place.version.saturating_add(1));
         }
         Err(Behind::Failed(error)) => {
             client.dropped(&place.room);
