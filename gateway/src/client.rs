@@ -292,7 +292,22 @@ impl Client {
     /// Notes that it is in a room, by that membership version or a later one that is known. False: it is closed, was in it
     /// already, or its inbox has told of a removal since.
     pub(crate) fn entered(&self, room: &RoomId, version: u64) -> bool {
-        self.state.lock().stays.enter(room, version)
+        let (entered, raised) = {
+            let mut state = self.state.lock();
+            let before = state.stays.by(room);
+            (state.stays.enter(room, version), before.is_some() && state.stays.by(room) != before)
+        };
+        if raised {
+            self.track.changed();
+        }
+        entered
+    }
+
+    /// Notes that it is in a room by that version at least. False: it is not in it.
+    pub(crate) fn is_in_by(&self, room: &RoomId, version: u64) -> bool {
+        let is_in = self.state.lock().stays.raise(room, version);
+        self.track.changed();
+        is_in
     }
 
     /// What its inbox says up to `seq` needs no acting on.

@@ -51,13 +51,13 @@ impl Stays {
         if self.closed || out {
             return false;
         }
-        match self.rooms.get_mut(room) {
-            Some(by) => {
-                *by = version.max(*by);
-                false
-            }
-            None => self.rooms.insert(room.clone(), version).is_none(),
-        }
+        !self.raise(room, version) && self.rooms.insert(room.clone(), version).is_none()
+    }
+
+    /// If it is in a room, then by that version, or by a later one by which it is already. False: it is not in it.
+    pub(crate) fn raise(&mut self, room: &RoomId, version: u64) -> bool {
+        let by = self.rooms.get_mut(room);
+        by.map(|by| *by = version.max(*by)).is_some()
     }
 
     /// It is about to enter a room.
@@ -162,6 +162,10 @@ mod tests {
         // In by an older version when the adding came: that counts from now on.
         let mut stays = within(4);
         assert!(!stays.enter(&room(), 6), "in already");
+        assert_eq!(stays.leave(&room(), 5), Leaving::Back);
+        // Or when the store said so.
+        let mut stays = within(0);
+        assert!(stays.raise(&room(), 6) && !stays.raise(&RoomId::trusted("group_2"), 6));
         assert_eq!(stays.leave(&room(), 5), Leaving::Back);
     }
 

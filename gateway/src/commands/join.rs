@@ -205,8 +205,13 @@ pub(crate) async fn rejoin_channel(shared: &Arc<Shared>, user: &Actor, room: &Ro
 
 /// Ends the lease on a channel when a user's last socket here has left it, and tells the channel who went.
 pub(crate) async fn exit_channel(shared: &Arc<Shared>, user: &Actor, room: &RoomId) {
-    if !shared.hub.has_user(room, &user.id) {
-        end_lease(shared, user, room).await;
+    if shared.hub.has_user(room, &user.id) {
+        return;
+    }
+    end_lease(shared, user, room).await;
+    // Who is back by now took a lease that may have ended with the old one.
+    if shared.hub.has_user(room, &user.id) {
+        rejoin_channel(shared, user, room).await;
     }
 }
 

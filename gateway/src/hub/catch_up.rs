@@ -287,8 +287,9 @@ fn hears(shared: &Shared, client: &Client, delivery: &Delivery) -> bool {
     told_by_inbox(&delivery.event).is_none_or(|user| !client.is(user)) && !gaps::sent(delivery).is_some_and(gone)
 }
 
-/// Whether it is the end of the client's being in the room by that version.
+/// Whether it is the end of the client's being in the room by that version, or by a later one by which it is in it now.
 fn leaves(client: &Client, delivery: &Delivery, by: u64) -> bool {
+    let by = client.by(&delivery.event.room).map_or(by, |now| now.max(by));
     match &delivery.event.kind {
         Kind::MemberLeft { user, version, .. } => *version > by && client.is(user),
         // From a channel; who was a member of a group has left by an event before this one.

@@ -417,12 +417,10 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
             for client in clients {
                 client.removed(removed, *version);
             }
-            let (shared, removed, clients) = (shared.clone(), removed.clone(), clients.to_vec());
-            tokio::spawn(async move {
-                for client in clients {
-                    out(&shared, &client, &removed).await;
-                }
-            });
+            for client in clients {
+                let (shared, client, removed) = (shared.clone(), client.clone(), removed.clone());
+                tokio::spawn(async move { out(&shared, &client, &removed).await });
+            }
         }
         Kind::LoggedOut { session } => auth::heed_logout(clients, session.as_deref(), delivery.time),
         _ => {}
@@ -434,11 +432,18 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
 async fn out(shared: &Arc<Shared>, client: &Arc<Client>, room: &RoomId) {
     let Some(user) = client.user() else { return };
     shared.memberships.forget(room, &user.id);
-    if let Some(by) = client.by(room)
-        && let Ok(standing) = shared.memberships.standing(room, &user.id, None).await
-        && standing.is_none_or(|standing| standing.role().is_none())
-    {
-        client.left_by(room, by.saturating_add(1));
+    while let Some(by) = client.by(room).filter(|_| client.socket.is_open()) {
+        match shared.memberships.standing(room, &user.id, None).await {
+            Ok(standing) => {
+                if standing.is_none_or(|standing| standing.role().is_none()) {
+                    client.left_by(room, by.saturating_add(1));
+                }
+                break;
+            }
+            // Nothing else would put it out.
+            Err(error) => tracing::debug!(%error, %room, "whether a user is out of a room is asked again"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     shared.hub.release(client, room);
 }

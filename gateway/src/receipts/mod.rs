@@ -175,6 +175,7 @@ mod tests {
         receipts.note(&room, &ann, Pointers::read(Seq(7), Timestamp(3)), READ_WITHIN);
         assert_eq!(receipts.take_due(now + SLOWLY).len(), 1);
     }
+
     #[test]
     fn what_is_read_stays_read_while_it_is_settled() {
         let (receipts, room, ann) = (Receipts::default(), RoomId::trusted("r"), UserId::trusted("ann"));

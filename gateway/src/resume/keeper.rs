@@ -185,18 +185,19 @@ async fn save(
 fn snapshot(shared: &Shared, client: &Client, base: &Base, rooms: Vec<(RoomId, Seq)>) -> Option<Snapshot> {
     let user = client.user()?;
     let standing = |(room, seq): (RoomId, Seq)| {
-        let known = shared.memberships.peek(&room, &user.id);
-        // What the client is in, and by what, it knows itself: the cache may have forgotten it, or know of a removal that
-        // the client has yet to be told.
+        // What the client is in, and by what, it knows itself: the cache may have forgotten it, be older, or know of a
+        // removal that the client has yet to be told.
         let by = client.by(&room);
         let channel = by.is_some_and(|by| is_channel(&room, by));
+        let by = by.filter(|by| *by != ALWAYS).unwrap_or(0);
+        let known = shared.memberships.peek(&room, &user.id).filter(|known| known.room.version >= by);
         let role = known.as_ref().and_then(|known| known.role());
         let cached = known.as_ref().filter(|_| channel || role.is_some()).map_or(0, |known| known.room.version);
         Standing {
             seq,
             kind: if channel { Some(RoomKind::Channel) } else { known.as_ref().map(|known| known.room.kind) },
             role,
-            version: by.filter(|by| *by != ALWAYS).unwrap_or(0).max(cached),
+            version: by.max(cached),
             members: known.as_ref().map_or(0, |known| known.room.member_count),
             room,
         }

@@ -61,14 +61,6 @@ impl Session {
             // Which adding it was is not known.
             place.after = since_added(shared, &place.room, user, 0, Timestamp::now().plus_millis(-SESSION_MS)).await?;
         }
-        // Entered since the snapshot, which so does not say by which version.
-        for place in returns.iter_mut().filter(|place| place.version == 0) {
-            if let Ok(Some(standing)) = shared.memberships.standing(&place.room, user, None).await
-                && standing.role().is_some()
-            {
-                place.version = standing.room.version;
-            }
-        }
         let asked: Vec<(RoomId, Seq)> = returns.iter().map(|place| (place.room.clone(), place.after)).collect();
         let missed = hub::missed(shared, &asked).await?;
         let mut total = Total::default();

@@ -120,7 +120,7 @@ fn places(snapshot: &Snapshot, offset: &Offset) -> Option<Vec<Place>> {
     for (index, standing) in snapshot.rooms.iter().enumerate() {
         places.push(Place {
             room: standing.room.clone(),
-            channel: standing.kind == Some(RoomKind::Channel),
+            channel: standing.kind.map_or_else(|| standing.room.is_of_channel(), |kind| kind == RoomKind::Channel),
             seq: standing.seq,
             base: Some((u32::try_from(index).ok()?, standing.seq)),
             left: false,

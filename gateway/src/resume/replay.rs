@@ -1,9 +1,11 @@
 //! After CONNECT was answered: the client is put back into its rooms, and given what it missed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use parlor_core::event::RoomKind;
+use parlor_core::ids::RoomId;
 use parlor_core::ports::store::Membership;
 use parlor_core::session::Standing;
 
@@ -16,6 +18,8 @@ use crate::{Shared, commands};
 
 /// Rooms made live side by side.
 const OPENING: usize = 32;
+/// Between two tries to read the store.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Rooms of which events are handed over side by side: what each may have in hand must fit into the queue together.
 const REPLAYING: usize = 4;
 
@@ -44,6 +48,10 @@ pub(crate) async fn replay(shared: &Arc<Shared>, client: &Arc<Client>, mut sessi
         })
         .await;
     futures_util::stream::iter(&rooms).for_each_concurrent(REPLAYING, |place| come_back(shared, client, place)).await;
+    let unsure: Vec<RoomId> = rooms.iter().filter(|place| place.version == 0).map(|place| place.room.clone()).collect();
+    if !unsure.is_empty() {
+        confirm(shared, client, unsure);
+    }
     // One whose place was taken meanwhile takes none.
     if client.socket.is_open() {
         supersede(shared, client).await;
@@ -102,6 +110,9 @@ fn settle(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return, caught: Re
         Ok(Caught::Up | Caught::Gone) => {}
         Ok(Caught::Left) => {
             client.left_by(&place.room, place.version.saturating_add(1));
+            if place.stay == Stay::In && place.version != hub::ALWAYS {
+                confirm(shared, client, vec![place.room.clone()]);
+            }
         }
         Err(Behind::Failed(error)) => {
             client.dropped(&place.room);
@@ -110,4 +121,33 @@ fn settle(shared: &Arc<Shared>, client: &Arc<Client>, place: &Return, caught: Re
         // It would find the same when it comes back.
         Err(Behind::TooLong) => start_anew(shared, client),
     }
+}
+
+/// Asks the store by which version a client is in these rooms: the session does not say it of what was entered since its
+/// last snapshot. An older removal, of which the room has yet to tell, then does not put it out; and whom one has put out
+/// already, though they have come in again since and been told so, begins anew and finds themselves in the room.
+fn confirm(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<RoomId>) {
+    let (shared, client) = (shared.clone(), client.clone());
+    tokio::spawn(async move {
+        let Some(user) = client.user() else { return };
+        for room in rooms {
+            shared.memberships.forget(&room, &user.id);
+            let member = loop {
+                if !client.socket.is_open() {
+                    return;
+                }
+                let turn = shared.telling.acquire().await;
+                if let Ok(standing) = shared.memberships.standing(&room, &user.id, None).await {
+                    break standing.filter(|standing| standing.role().is_some());
+                }
+                drop(turn);
+                tokio::time::sleep(AGAIN).await;
+            };
+            if let Some(member) = member
+                && !client.is_in_by(&room, member.room.version)
+            {
+                return start_anew(&shared, &client);
+            }
+        }
+    });
 }
