@@ -60,7 +60,13 @@ test("what was said while a user was away reaches their next device, in order, o
   const { told, messages } = await arrive(t, ben, { vocabulary: "dotted" });
   await until("all of it is there", () => messages().length >= said.length, { within: 15_000 });
   await sleep(500);
-  assert.deepEqual(messages().map(({ content }) => content), said);
+  rooms.forEach((room, which) => {
+    const ofRoom = messages().filter(({ roomId }) => roomId === room).map(({ content }) => content);
+    assert.deepEqual(ofRoom, said.filter((_, n) => n % 2 === which));
+  });
+  // Two rooms lie in two partitions of the log: of one millisecond neither is the earlier.
+  const times = messages().map(({ timestamp }) => Date.parse(timestamp));
+  assert.deepEqual(times, times.toSorted((a, b) => a - b), "of several rooms the oldest first");
   assert.equal(told[0].event, "message.waiting", "told that messages wait, before them");
   assert.equal(told[0].count, said.length);
   await until("the sender hears that it was delivered", () => delivered.size >= said.length, { within: 15_000 });
