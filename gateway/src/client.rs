@@ -304,9 +304,11 @@ impl Client {
     }
 
     /// Notes that it is in a room by that version at least. False: it is not in it.
-    pub(crate) fn is_in_by(&self, room: &RoomId, version: u64) -> bool {
+    pub(crate) fn raise(&self, room: &RoomId, version: u64) -> bool {
         let is_in = self.state.lock().stays.raise(room, version);
-        self.track.changed();
+        if is_in {
+            self.track.changed();
+        }
         is_in
     }
 

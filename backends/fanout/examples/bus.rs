@@ -16,15 +16,7 @@ const SINGLE: i64 = 5_000;
 const BATCHES: i64 = 300;
 
 fn record(room: &RoomId, offset: i64) -> Record {
-    let message = Message {
-        content: "a message of an ordinary length, as people send them".into(),
-        kind: MessageType::Text,
-        reply_to: None,
-        metadata: None,
-        mentions: Vec::new(),
-        encrypted: false,
-        temp_id: None,
-    };
+    let message = Message::new(MessageType::Text, "a message of an ordinary length, as people send them");
     let actor = Actor { id: UserId::trusted("user-1"), name: "User 1".into(), avatar: None };
     let event = Event { id: EventId::now(), room: room.clone(), actor, kind: Kind::MessageSent(message) };
     Record {

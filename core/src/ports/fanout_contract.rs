@@ -115,15 +115,7 @@ impl<'a, S: Subject> Room<'a, S> {
     }
 
     fn message(&self, text: &str) -> Event {
-        let kind = Kind::MessageSent(Message {
-            content: text.into(),
-            kind: MessageType::Text,
-            reply_to: None,
-            metadata: None,
-            mentions: Vec::new(),
-            encrypted: false,
-            temp_id: None,
-        });
+        let kind = Kind::MessageSent(Message::new(MessageType::Text, text));
         self.event(kind)
     }
 

@@ -226,15 +226,7 @@ fn event(room: &str, actor: &str, kind: Kind) -> Event {
 }
 
 fn content(content: &str) -> Message {
-    Message {
-        content: content.into(),
-        kind: MessageType::Text,
-        reply_to: None,
-        metadata: None,
-        mentions: Vec::new(),
-        encrypted: false,
-        temp_id: None,
-    }
+    Message::new(MessageType::Text, content)
 }
 
 fn text(room: &str, actor: &str, words: &str) -> Event {

@@ -43,6 +43,7 @@ pub(crate) use warm::warm_soon;
 
 use crate::client::Client;
 use crate::closing::Closing;
+use crate::memberships::Standing;
 use crate::stays::Leaving;
 use crate::vocabularies::News;
 use crate::{Ports, Shared, auth, commands, resume};
@@ -55,6 +56,8 @@ const SHARDS: usize = 64;
 const REPAIRS: usize = 32;
 /// An empty room stays subscribed for this long: reloads come back.
 const LINGER: Duration = Duration::from_secs(10);
+/// Between two questions whether somebody is a member, while the store does not answer.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often the store is asked how far it is, at most.
 const STORED_AGAIN: Duration = Duration::from_millis(500);
 /// Signals handled before the task yields.
@@ -432,20 +435,32 @@ fn heed_inbox(shared: &Arc<Shared>, clients: &[Arc<Client>], delivery: &Delivery
 async fn out(shared: &Arc<Shared>, client: &Arc<Client>, room: &RoomId) {
     let Some(user) = client.user() else { return };
     shared.memberships.forget(room, &user.id);
-    while let Some(by) = client.by(room).filter(|_| client.socket.is_open()) {
-        match shared.memberships.standing(room, &user.id, None).await {
-            Ok(standing) => {
-                if standing.is_none_or(|standing| standing.role().is_none()) {
-                    client.left_by(room, by.saturating_add(1));
-                }
-                break;
-            }
-            // Nothing else would put it out.
-            Err(error) => tracing::debug!(%error, %room, "whether a user is out of a room is asked again"),
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    if let Some(by) = client.by(room)
+        && let Some(None) = member(shared, client, &user.id, room).await
+    {
+        client.left_by(room, by.saturating_add(1));
     }
     shared.hub.release(client, room);
+}
+
+/// What the store says of a client's user as a member of a room, once it answers; clients ask a few at a time. `None`:
+/// the socket has closed before that; `Some(None)`: they are no member.
+pub(crate) async fn member(
+    shared: &Arc<Shared>,
+    client: &Client,
+    user: &UserId,
+    room: &RoomId,
+) -> Option<Option<Standing>> {
+    shared.memberships.forget(room, user);
+    while client.socket.is_open() {
+        let turn = shared.telling.acquire().await;
+        if let Ok(standing) = shared.memberships.standing(room, user, None).await {
+            return Some(standing.filter(|standing| standing.role().is_some()));
+        }
+        drop(turn);
+        tokio::time::sleep(AGAIN).await;
+    }
+    None
 }
 
 /// A client that belongs in a room could not be put there: it would hear nothing and not know. So it comes back.

@@ -1,7 +1,6 @@
 //! After CONNECT was answered: the client is put back into its rooms, and given what it missed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use parlor_core::event::RoomKind;
@@ -18,8 +17,6 @@ use crate::{Shared, commands};
 
 /// Rooms made live side by side.
 const OPENING: usize = 32;
-/// Between two tries to read the store.
-const AGAIN: Duration = Duration::from_secs(1);
 /// Rooms of which events are handed over side by side: what each may have in hand must fit into the queue together.
 const REPLAYING: usize = 4;
 
@@ -131,20 +128,9 @@ fn confirm(shared: &Arc<Shared>, client: &Arc<Client>, rooms: Vec<RoomId>) {
     tokio::spawn(async move {
         let Some(user) = client.user() else { return };
         for room in rooms {
-            shared.memberships.forget(&room, &user.id);
-            let member = loop {
-                if !client.socket.is_open() {
-                    return;
-                }
-                let turn = shared.telling.acquire().await;
-                if let Ok(standing) = shared.memberships.standing(&room, &user.id, None).await {
-                    break standing.filter(|standing| standing.role().is_some());
-                }
-                drop(turn);
-                tokio::time::sleep(AGAIN).await;
-            };
+            let Some(member) = hub::member(&shared, &client, &user.id, &room).await else { return };
             if let Some(member) = member
-                && !client.is_in_by(&room, member.room.version)
+                && !client.raise(&room, member.room.version)
             {
                 return start_anew(&shared, &client);
             }

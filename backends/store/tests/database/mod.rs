@@ -80,15 +80,7 @@ pub fn subject(database: Database, store: Arc<Postgres>) -> Subject {
 }
 
 fn text(content: &str) -> Message {
-    Message {
-        content: content.into(),
-        kind: MessageType::Text,
-        reply_to: None,
-        metadata: None,
-        mentions: Vec::new(),
-        encrypted: false,
-        temp_id: None,
-    }
+    Message::new(MessageType::Text, content)
 }
 
 pub fn record(offset: i64, time: Timestamp) -> Record {
